@@ -1,0 +1,49 @@
+"""What act finds on its host before it begins: its rules, the keys that it trusts, its clocks."""
+
+import time
+from pathlib import Path
+
+from actuators.deadline import Instant
+from actuators.edits import toml
+from schemas import actuator
+from stream import keys
+from stream.act_inbox import Keys
+from stream.settings import Settings
+
+BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
+
+
+class UnusableError(Exception):
+    """The settings or files of this actuator are wrong; the message names what and where."""
+
+
+def rules(settings: Settings) -> tuple[actuator.Actuator, Path]:
+    """The checked `actuator.toml`, and the folder that its relative paths start at. Raises UnusableError."""
+    path = settings.actuator_file
+    try:
+        read = actuator.parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnusableError(f"{path}: cannot be read: {error}; name the actuator's file in actuator_file") from error
+    except actuator.NotAnActuator as error:
+        raise UnusableError(str(error)) from error
+    wrong = [target for target in read.targets if not toml.is_path(target.key)]
+    if wrong:
+        named = ", ".join(f"{target.id}: {target.key!r}" for target in wrong)
+        raise UnusableError(f"{path}: targets: key is not a dotted path like database.pool_size: {named}")
+    return read, path.parent.resolve()
+
+
+def trusted(settings: Settings, read: actuator.Actuator, folder: Path) -> tuple[Keys, Keys]:
+    """Keys of commands and of operators: those that `actuator.toml` names, else those of the settings."""
+    commands = [folder / name for name in read.command_keys] or list(settings.trusted_command_keys)
+    operators = [folder / name for name in read.operator_keys] or list(settings.trusted_operator_keys)
+    return keys.trusted(commands), keys.trusted(operators)
+
+
+def now() -> Instant:
+    """This moment on both clocks of the host."""
+    boot_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+    return Instant(time.time_ns() // 1_000_000, boot_ms, _BOOT_ID)
+
+
+_BOOT_ID = BOOT_ID_FILE.read_text(encoding="ascii").strip()

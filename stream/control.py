@@ -1,0 +1,154 @@
+"""What an operator decides, as signed records on the control topic: the spec set in force, and the kill switches.
+
+Write access to the topic is not the right to decide: a record counts only with the signature of a trusted operator's
+key, under the topic key that its own content names. An old switch that somebody writes again stays old, since its time
+is part of what was signed.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import ValidationError
+
+from schemas import canonical, envelope, signing
+from schemas.envelope import Event
+from schemas.identity import DEFAULT_ENVIRONMENT
+from schemas.specs import SpecSet
+from stream import reach
+from stream.reach import Stored
+
+SOURCE = "/douse/operator"
+SPECS_KEY = "specs/all"
+GLOBAL = "global"
+
+
+class ControlType(StrEnum):
+    SPECS = "dev.douse.control.specs"
+    KILL = "dev.douse.control.kill"
+
+
+class NotControlError(ValueError):
+    """A record of the control topic that must not count; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Specs:
+    """The spec set that is in force from here on."""
+
+    specs: SpecSet
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One kill switch: while it is on, nothing in its scope is applied. Reverts are never stopped."""
+
+    scope: str
+    on: bool
+    by: str
+    reason: str
+    time_ms: int
+
+
+@dataclass(slots=True)
+class Control:
+    """The topic, read to its end: what is in force, and why some records do not count."""
+
+    specs: SpecSet | None = None
+    kills: dict[str, Kill] = field(default_factory=dict)
+    rejected: list[str] = field(default_factory=list)
+    next_offset: int = 0
+
+
+def tenant_scope(tenant: str, environment: str = DEFAULT_ENVIRONMENT) -> str:
+    return f"tenant:{environment}:{tenant}"
+
+
+def mitigation_scope(mitigation: str) -> str:
+    return f"mitigation:{mitigation}"
+
+
+def specs_event(specs: SpecSet, time_ms: int) -> tuple[str, Event]:
+    """Topic key and unsigned event of a spec set."""
+    data = {"revision": specs.revision, "specs": specs.fields()}
+    return SPECS_KEY, _event(ControlType.SPECS, data, time_ms)
+
+
+def kill_event(kill: Kill) -> tuple[str, Event]:
+    """Topic key and unsigned event of a kill switch."""
+    data = {"by": kill.by, "on": kill.on, "reason": kill.reason, "scope": kill.scope, "time_ms": kill.time_ms}
+    return f"kill/{kill.scope}", _event(ControlType.KILL, data, kill.time_ms)
+
+
+def accept(stored: Stored, trusted: Mapping[str, Ed25519PublicKey]) -> Specs | Kill:
+    """What a record decides. Raises NotControlError for one that is foreign, unsigned, or misplaced."""
+    try:
+        event = envelope.decode(stored.headers, stored.value)
+    except envelope.NotAnEvent as error:
+        raise NotControlError(str(error)) from error
+    if event.keyid not in trusted:
+        raise NotControlError(f"signed by {event.keyid or 'nobody'}, which is not a trusted operator's key")
+    if not signing.holds(trusted[event.keyid], event.signature, event.type, event.id, event.source, event.data):
+        raise NotControlError("the signature does not fit the content")
+    key, decided = _read(event)
+    if stored.key != key:
+        raise NotControlError(f"stands under the key {stored.key!r}, and its content belongs under {key!r}")
+    return decided
+
+
+async def read(bootstrap: str, topic: str, trusted: Mapping[str, Ed25519PublicKey]) -> Control:
+    """Reads the control topic from its beginning to its end. Raises BrokerError."""
+    return await fold(reach.read(bootstrap, topic), trusted)
+
+
+async def fold(records: AsyncIterator[Stored], trusted: Mapping[str, Ed25519PublicKey]) -> Control:
+    """What is in force after these records: the last spec set, and the newest switch of each scope."""
+    control = Control()
+    async for stored in records:
+        control.next_offset = stored.offset + 1
+        if stored.value is None:
+            continue  # a tombstone: compaction forgets the key, and so does nobody else
+        try:
+            decided = accept(stored, trusted)
+        except NotControlError as error:
+            control.rejected.append(f"offset {stored.offset} ({stored.key}): {error}")
+            continue
+        if isinstance(decided, Specs):
+            control.specs = decided.specs
+        elif decided.scope in control.kills and decided.time_ms < control.kills[decided.scope].time_ms:
+            control.rejected.append(f"offset {stored.offset} ({stored.key}): older than the switch that is in force")
+        else:
+            control.kills[decided.scope] = decided
+    return control
+
+
+async def publish(bootstrap: str, topic: str, keyed: tuple[str, Event], keyid: str, key: Ed25519PrivateKey) -> None:
+    """Signs the event and sends it. Raises BrokerError."""
+    topic_key, event = keyed
+    await reach.send(bootstrap, topic, [(topic_key, envelope.signed(event, keyid, key))])
+
+
+def _event(kind: ControlType, data: dict[str, Any], time_ms: int) -> Event:
+    ce_id = canonical.digest(kind.value, canonical.dumps(data).decode())
+    return Event(kind.value, ce_id, SOURCE, time_ms, data)
+
+
+def _read(event: Event) -> tuple[str, Specs | Kill]:
+    """The topic key that the content belongs under, and the content."""
+    data = event.data
+    try:
+        if event.type == ControlType.SPECS:
+            specs = SpecSet.read(data["specs"])
+            if data["revision"] != specs.revision:
+                raise NotControlError(f"names the revision {data['revision']!r}, its content is {specs.revision!r}")
+            return SPECS_KEY, Specs(specs)
+        if event.type == ControlType.KILL:
+            kill = Kill(data["scope"], data["on"], data["by"], data["reason"], data["time_ms"])
+            if not (isinstance(kill.scope, str) and isinstance(kill.on, bool) and isinstance(kill.time_ms, int)):
+                raise NotControlError("scope, on or time_ms is of another kind")
+            return f"kill/{kill.scope}", kill
+    except (KeyError, ValidationError) as error:
+        raise NotControlError(f"cannot be read: {error}") from error
+    raise NotControlError(f"type {event.type!r} is not known")

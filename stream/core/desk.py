@@ -1,0 +1,123 @@
+"""Where decisions of one journal record become effects: ids, sequence numbers and the place in the journal that they
+follow from."""
+
+from typing import Any
+
+from actuators.policy.incident import Attempt, Incident
+from actuators.policy.lifecycle import Happening, after
+from schemas import canonical, events
+from schemas.commands import Command, CommandKind
+from schemas.runbook import Mitigation, Target
+from stream.effects import Outlet, Publish
+
+
+class Desk:
+    """Collects the effects of the record at `offset` of one shard; `now_ms` is journal time."""
+
+    def __init__(self, shard: int, offset: int, now_ms: int) -> None:
+        self.shard, self.offset, self.now_ms = shard, offset, now_ms
+        self.effects: list[Publish] = []
+
+    @property
+    def source(self) -> str:
+        return f"/douse/detect/{self.shard}"
+
+    def tell(self, incident: Incident, name: str, **fields: Any) -> None:
+        """Publishes the incident event `name`; its id counts the events of that kind."""
+        sequence = incident.sequences.get(name, 0)
+        incident.sequences[name] = sequence + 1
+        event = events.INCIDENT_EVENTS[name](
+            incident=incident.id,
+            sequence=sequence,
+            shard=self.shard,
+            journal_offset=self.offset,
+            index=len(self.effects),
+            environment=incident.environment,
+            tenant=incident.tenant,
+            service=incident.service,
+            slo=incident.slo,
+            at_ms=self.now_ms,
+            **fields,
+        )
+        ce_type = events.incident_type(name)
+        ce_id = canonical.digest(incident.id, name, sequence)
+        self.effects.append(
+            Publish(Outlet.INCIDENTS, incident.tenant, ce_type, ce_id, self.source, self.now_ms, event.fields())
+        )
+
+    def move(self, incident: Incident, happening: Happening) -> None:
+        incident.phase = after(incident.phase, happening)
+
+    def apply(
+        self, incident: Incident, attempt: Attempt, mitigation: Mitigation, target: Target, not_after_ms: int
+    ) -> None:
+        """Orders the change of an attempt."""
+        self._order(
+            incident,
+            attempt,
+            target,
+            attempt.command,
+            CommandKind.APPLY,
+            action=mitigation.action,
+            minimum=mitigation.minimum,
+            maximum=mitigation.maximum,
+            not_after_ms=not_after_ms,
+            confirm_ms=attempt.confirm_ms,
+            parameter=mitigation.parameter,
+        )
+
+    def follow_up(self, incident: Incident, attempt: Attempt, target: Target, kind: CommandKind) -> None:
+        """Orders that a change be confirmed or taken back; such an order never expires."""
+        self._order(incident, attempt, target, follow_up_id(attempt, kind), kind, parameter=target.parameter)
+
+    def _order(
+        self, incident: Incident, attempt: Attempt, target: Target, name: str, kind: CommandKind, **fields: Any
+    ) -> None:
+        command = Command(
+            command=name,
+            kind=kind,
+            applies=attempt.command,
+            plan=attempt.plan,
+            revision=len(incident.attempts) - 1,
+            step=0,
+            attempt=len(incident.attempts) - 1,
+            incident=incident.id,
+            shard=self.shard,
+            journal_offset=self.offset,
+            index=len(self.effects),
+            environment=incident.environment,
+            tenant=incident.tenant,
+            service=incident.service,
+            actuator=target.actuator,
+            target=target.id,
+            mitigation=attempt.mitigation,
+            **fields,
+        )
+        key = f"{target.actuator}/{target.id}"
+        ce_type = f"dev.douse.command.{kind.value}"
+        self.effects.append(Publish(Outlet.COMMANDS, key, ce_type, name, self.source, self.now_ms, command.fields()))
+
+
+def incident_id(environment: str, tenant: str, service: str, slo: str, sli: int, onset_s: int) -> str:
+    """Names an incident by its row and its onset, as frozen at the opening."""
+    return canonical.digest("incident", environment, tenant, service, slo, sli, onset_s)
+
+
+def plan_id(incident: str, revision: int) -> str:
+    return canonical.digest("plan", incident, revision)
+
+
+def command_id(incident: str, revision: int, step: int, action: str, attempt: int) -> str:
+    return canonical.digest("command", incident, revision, step, action, attempt)
+
+
+def follow_up_id(attempt: Attempt, kind: CommandKind) -> str:
+    """Names the order that confirms an attempt, or that takes it back."""
+    return canonical.digest(attempt.command, kind.value)
+
+
+def orders(attempt: Attempt) -> frozenset[str]:
+    """Every command that this shard gives about an attempt: an outcome of another one is somebody else's affair."""
+    return frozenset(
+        {attempt.command, follow_up_id(attempt, CommandKind.CONFIRM), follow_up_id(attempt, CommandKind.REVERT)}
+    )

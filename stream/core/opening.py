@@ -1,0 +1,173 @@
+"""When an incident begins and when it ends."""
+
+import numpy as np
+
+from actuators.policy.incident import SECONDS_MAX, Incident
+from actuators.policy.lifecycle import Happening, Phase
+from detectors import onset, windows
+from detectors.state import DataState
+from schemas.events import Ending
+from schemas.slo import MILLION, Severity, Slo, Tier
+from stream.core import desk, words
+from stream.core.desk import Desk
+from stream.core.sight import Sight
+from stream.shard import ShardState
+
+LOOK_BACK_S = 110  # of the 120 seconds that the 1 s level holds; ten are ahead of the complete end
+CLEAR_S = 30  # a burn that stayed under the slow page tier for so long is over
+FAST_PAGE_MILLI, SLOW_PAGE_MILLI = 14_400, 6_000
+BLIND = frozenset({DataState.STALE, DataState.NO_DATA, DataState.NO_TRAFFIC})
+
+
+def open_new(shard: ShardState, sight: Sight, out: Desk) -> None:
+    """Opens an incident for each row of which an act or page tier fires and which has none."""
+    hot_rows = words.rows_hot(sight)
+    burning = {(one.entity, one.slo) for one in shard.incidents.values()}
+    for lane in np.flatnonzero(hot_rows).tolist():
+        key = shard.rows.keys[int(sight.plan.rows[lane])]
+        if (key[:3], key[3]) in burning or sight.data_state(lane) in BLIND:
+            continue
+        if "/".join(key) in shard.hot and not _hotter_than_act(sight, lane):
+            continue
+        _open(shard, sight, lane, out)
+    if shard.hot:
+        still = {"/".join(shard.rows.keys[int(row)]) for row in sight.plan.rows[hot_rows].tolist()}
+        shard.hot &= still
+
+
+def count_on(shard: ShardState, sight: Sight, incident: Incident, lane: int) -> None:
+    """Takes up the seconds that are complete by now."""
+    end_s = int(sight.burn.end_s[lane])
+    if end_s <= incident.end_s:
+        return
+    row = int(sight.plan.rows[lane])
+    oldest = shard.rows.rings["1s"].oldest + 1
+    missed = max(oldest - incident.end_s, 0)
+    incident.good += [0] * missed
+    incident.total += [0] * missed
+    good, total = windows.seconds(shard.rows, row, incident.end_s, end_s - 1)
+    incident.good += good.tolist()
+    incident.total += total.tolist()
+    surplus = len(incident.total) - SECONDS_MAX
+    if surplus > 0:
+        del incident.good[:surplus], incident.total[:surplus]
+        incident.start_s += surplus
+
+
+def has_cleared(incident: Incident, slo: Slo) -> bool:
+    """True where the last CLEAR_S seconds had traffic and burned below the slow page tier."""
+    if incident.end_s - incident.onset_s < CLEAR_S:
+        return False
+    total, good = sum(incident.total[-CLEAR_S:]), sum(incident.good[-CLEAR_S:])
+    return total > 0 and (total - good) * MILLION <= total * share_ppm(slo, SLOW_PAGE_MILLI)
+
+
+def close(
+    shard: ShardState, sight: Sight, incident: Incident, lane: int, ending: Ending, out: Desk, mend: str = ""
+) -> None:
+    """Says that it is over and forgets the incident; what still burns in alert windows opens nothing for now."""
+    attempt = incident.attempt
+    proven_s = attempt.effective_s if attempt and attempt.effective_s else incident.end_s - CLEAR_S
+    out.tell(
+        incident,
+        "closed",
+        ending=ending,
+        onset_s=incident.onset_s,
+        recovered_s=attempt.recovered_s if attempt else None,
+        verdict=attempt.verdict if attempt else None,
+        burn=words.tiers(sight, lane),
+        budget=words.budget(shard, sight, lane, words.share_ppm(incident, proven_s, incident.end_s)),
+        latency=words.p99(shard, sight, lane, incident.end_s),
+        mend=mend,
+    )
+    shard.hot.add("/".join(windows.key(*incident.entity, incident.slo, incident.sli)))
+    del shard.incidents[incident.id]
+
+
+def recover(shard: ShardState, sight: Sight, incident: Incident, lane: int, out: Desk) -> bool:
+    """Closes an incident that nobody's plan is being judged for, once its burn has stopped."""
+    if not has_cleared(incident, sight.slo(lane)):
+        return False
+    out.move(incident, Happening.RECOVERED)
+    close(shard, sight, incident, lane, Ending.RECOVERED, out)
+    return True
+
+
+def share_ppm(slo: Slo, factor_milli: int) -> int:
+    """Bad requests per million at a burn of factor_milli / 1000."""
+    return (MILLION - slo.target_ppm) * factor_milli // 1000
+
+
+def fired(sight: Sight, lane: int) -> Tier | None:
+    """The most urgent tier that fires: act before page."""
+    slo = sight.slo(lane)
+    firing = [
+        tier
+        for level, tier in enumerate(slo.tiers)
+        if sight.burn.fires[level, lane] and tier.severity is not Severity.TICKET
+    ]
+    return min(firing, key=lambda tier: (tier.severity is not Severity.ACT, tier.long_s), default=None)
+
+
+def may_act(slo: Slo, tier: Tier) -> bool:
+    return slo.acts and (tier.severity is Severity.ACT or (tier.severity is Severity.PAGE and slo.page_acts))
+
+
+def _hotter_than_act(sight: Sight, lane: int) -> bool:
+    slo = sight.slo(lane)
+    acts = [level for level, tier in enumerate(slo.tiers) if tier.severity is Severity.ACT] or [0]
+    level = acts[0]
+    return bool(sight.burn.rate[sight.plan.short[level, lane], lane] > sight.plan.factor[level, lane])
+
+
+def _open(shard: ShardState, sight: Sight, lane: int, out: Desk) -> None:
+    tier = fired(sight, lane)
+    assert tier is not None
+    slo, row = sight.slo(lane), int(sight.plan.rows[lane])
+    environment, tenant, service, name, _ = shard.rows.keys[row]
+    end_s = int(sight.burn.end_s[lane])
+    first_s = int(shard.rows.columns["first_s"][row])  # before it there is no traffic, because nobody was looking
+    start_s = max(end_s - LOOK_BACK_S, shard.rows.rings["1s"].oldest + 1, first_s)
+    good, total = windows.seconds(shard.rows, row, start_s, end_s - 1)
+    calm_ppm = share_ppm(slo, min(tier.factor_milli, FAST_PAGE_MILLI))
+    onset_s = onset.onset_s(start_s, good, total, calm_ppm / MILLION)
+    holder = next(
+        (one for one in shard.incidents.values() if one.entity == (environment, tenant, service) and one.acts), None
+    )
+    incident = Incident(
+        id=desk.incident_id(environment, tenant, service, name, slo.sli.hash, onset_s),
+        environment=environment,
+        tenant=tenant,
+        service=service,
+        slo=name,
+        sli=slo.sli.hash,
+        phase=Phase.BURNING,
+        opened_ms=sight.now_ms,
+        onset_s=onset_s,
+        tier=tier.name,
+        tier_factor_milli=tier.factor_milli,
+        severity=tier.severity.value,
+        start_s=start_s,
+        good=good.tolist(),
+        total=total.tolist(),
+        acts=holder is None and may_act(slo, tier),
+        joined=holder.id if holder else None,
+    )
+    before = words.p99(shard, sight, lane, onset_s, min(30, onset_s - start_s) or 1)
+    incident.before_p99_us = before.p99_us
+    shard.incidents[incident.id] = incident
+    out.tell(
+        incident,
+        "opened",
+        tier=tier.name,
+        severity=tier.severity.value,
+        onset_s=onset_s,
+        data_state=sight.data_state(lane).text,
+        burn=words.tiers(sight, lane),
+        budget=words.budget(shard, sight, lane, words.share_ppm(incident, onset_s, end_s)),
+        latency=words.p99(shard, sight, lane, end_s),
+        before_latency=before,
+        freshness_p99_ms=int(sight.freshness_ms[lane]),
+        newest_telemetry_ms=words.newest_ms(shard),
+        joined=incident.joined,
+    )

@@ -1,0 +1,129 @@
+"""What a scenario claims, each seen from outside: files on disk, HTTP of the target, counts of the load generator."""
+
+import tomllib
+from dataclasses import dataclass
+from typing import Any
+
+from examples.acme import world as acme
+from stream.demo.feed import Feed
+from stream.demo.play import AVAILABILITY, Played
+from stream.demo.scenario import Ending
+from stream.demo.stage import Stage
+
+CLEAN_SHARE_MAX = 0.01
+LAST_S = 5
+SPANS_MIN = 1_000  # a scenario in which nothing is done proves first that there was something to see
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sentence, what was seen, and whether it holds."""
+
+    text: str
+    seen: str
+    holds: bool
+
+
+def check(stage: Stage, feed: Feed, played: Played) -> list[Claim]:
+    """All claims of the scenario, in the order in which a doubter would ask."""
+    scenario = played.cast.scenario
+    found = [_cause(feed, played)]
+    if scenario.verdicts:
+        found.append(_verdict(feed, played))
+    if scenario.changed:
+        found += [*_grown(stage, played), _only_that_value(stage, played), _clients_clean(stage, played)]
+    else:
+        found += _as_before(stage, played, played.cast.tenant.name)
+    for tenant in stage.world.tenants:
+        if tenant.name not in {one.tenant.name for one in stage.cast}:
+            found += _as_before(stage, played, tenant.name)
+    if not _commands(feed, played):
+        found.append(_something_to_see(feed, played))
+    if scenario.ending in (Ending.QUIET,) or scenario.cause in ("unknown", "slow_database"):
+        seen = len(_commands(feed, played))
+        found.append(Claim("no command was published for the victim", f"{seen} commands", seen == 0))
+    return found
+
+
+def _cause(feed: Feed, played: Played) -> Claim:
+    tenant, expected = played.cast.tenant.name, played.cast.scenario.cause
+    told = [event.data["cause"] for event in feed.incidents("diagnosed", tenant, AVAILABILITY)]
+    if expected is None:
+        opened = len(feed.incidents("opened"))
+        return Claim("no incident was opened", f"{opened} incidents", opened == 0)
+    return Claim(f"the cause is {expected}", ", ".join(told) or "no diagnosis", bool(told) and told[-1] == expected)
+
+
+def _verdict(feed: Feed, played: Played) -> Claim:
+    told = [event.data["verdict"] for event in feed.incidents("verdict", played.cast.tenant.name, AVAILABILITY)]
+    wanted = played.cast.scenario.verdicts
+    return Claim(f"the verdict is {' or '.join(wanted)}", ", ".join(told) or "none", bool(told) and told[-1] in wanted)
+
+
+def _grown(stage: Stage, played: Played) -> list[Claim]:
+    tenant = played.cast.tenant.name
+    numerator, denominator = played.cast.scenario.scale
+    wanted = stage.world.pool_size * numerator // denominator
+    running, in_file = stage.running(tenant), stage.pool_size(tenant)
+    return [
+        Claim(f"the file of {tenant} says {wanted}", str(in_file), in_file == wanted),
+        Claim(
+            f"each process of {tenant} runs with {wanted}", _values(running), all(v == wanted for v in running.values())
+        ),
+    ]
+
+
+def _only_that_value(stage: Stage, played: Played) -> Claim:
+    """Puts the old digits back where the new ones stand and compares with what the world wrote."""
+    tenant = played.cast.tenant
+    now = stage.files(tenant.name)[0].read_text()
+    was = acme.service_text(stage.world, tenant)
+    old, new = tomllib.loads(was), tomllib.loads(now)
+    *path, key = acme.POOL_KEY.split(".")
+    place: dict[str, Any] = new
+    for part in path:
+        place = place[part]
+    place[key] = stage.world.pool_size
+    lines = [(a, b) for a, b in zip(was.splitlines(), now.splitlines(), strict=True) if a != b]
+    holds = new == old and len(lines) == 1
+    return Claim("outside that one value not a byte changed", f"{len(lines)} line differs", holds)
+
+
+def _clients_clean(stage: Stage, played: Played) -> Claim:
+    failed, total = client_failures(stage, played.cast.tenant.name, LAST_S)
+    share = failed / total if total else 1.0
+    text = f"the load generator sees under {CLEAN_SHARE_MAX:.0%} failures in its last {LAST_S} s"
+    return Claim(text, f"{failed} of {total}", share < CLEAN_SHARE_MAX)
+
+
+def client_failures(stage: Stage, tenant: str, seconds: int) -> tuple[int, int]:
+    """Failed and all attempts that the load generator itself counted in its last complete seconds."""
+    counted = stage.clients[tenant].get("/stats")["seconds"][-seconds:]
+    return sum(int(one["attempts_failed"]) for one in counted), sum(int(one["attempts"]) for one in counted)
+
+
+def _as_before(stage: Stage, played: Played, tenant: str) -> list[Claim]:
+    same = stage.hashes(tenant) == played.before.hashes[tenant]
+    running = stage.running(tenant)
+    return [
+        Claim(f"the files of {tenant} have the bytes they had", "SHA-256 equal" if same else "SHA-256 differs", same),
+        Claim(
+            f"the processes of {tenant} run with what they had",
+            _values(running),
+            running == played.before.running[tenant],
+        ),
+    ]
+
+
+def _something_to_see(feed: Feed, played: Played) -> Claim:
+    row = feed.rows(AVAILABILITY).get(played.cast.tenant.name, {})
+    state, requests = row.get("data_state", "none"), int(row.get("requests", 0))
+    return Claim("douse saw the victim's traffic", f"data state {state}, {requests} requests in 5 s", requests > 0)
+
+
+def _commands(feed: Feed, played: Played) -> list[Any]:
+    return feed.commands(played.cast.tenant.name)
+
+
+def _values(running: dict[str, int]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in running.items())

@@ -1,0 +1,41 @@
+"""Runs a Faust app as the worker of this process: uvloop, no web server, SIGTERM and SIGINT stop it cleanly."""
+
+import asyncio
+import logging
+import sys
+
+import faust
+from faust.worker import Worker
+
+from stream.faustlib import exits
+
+OK = 0
+_LEVELS = {"warning": "warn", "critical": "crit"}  # Faust's names
+# At `info` they print tables at every rebalance, among which our own lines are lost.
+_LIBRARIES = ("faust", "mode", "aiokafka", "stream.faustlib.recovery")
+
+
+def run(app: faust.App, log_level: str = "warn") -> int:
+    """Blocks until the worker has stopped. 0 after a clean stop, 70 when Faust crashed: start it again."""
+    _use_uvloop()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    level = log_level.lower()
+    if level == "info":
+        for library in _LIBRARIES:
+            logging.getLogger(library).setLevel(logging.WARNING)
+    worker = Worker(app, loglevel=_LEVELS.get(level, level), quiet=True, redirect_stdouts=False, loop=loop)
+    code: object = None
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        code = ended.code
+    return OK if code in (OK, None) else exits.AGAIN
+
+
+def _use_uvloop() -> None:
+    """As a policy, for the loop of Faust's consumer thread too. Saves 10 to 20 % of the processor."""
+    if sys.platform != "win32":
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())

@@ -1,0 +1,145 @@
+"""The doors of ingest: one record of a source topic becomes content that may enter the journal, or a reason why not.
+
+Pure: what a door says depends on the record, the spec set and the trusted keys alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import ValidationError
+
+from detectors import observe, rows, tenancy
+from detectors.observe import Plan
+from detectors.rows import Reduced, Source
+from schemas import canonical, envelope, journal, signing
+from schemas.commands import Outcome
+from schemas.envelope import Event
+from schemas.otlp import metrics as otlp_metrics
+from schemas.otlp import spans as otlp_spans
+from schemas.otlp.columns import Rejected
+from stream import control
+from stream.reach import Stored
+
+OUTCOME = "dev.douse.outcome"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One record of a source; `number` stands for its partition until the journal record is composed."""
+
+    stored: Stored
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """A signed event, checked, and the shards whose journal gets it."""
+
+    kind: journal.Kind
+    event: Event
+    shards: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What goes to the dead letters; the reason is for people."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """A tombstone: compaction forgets the key, nothing is decided by it."""
+
+
+Content = Reduced | Addressed | Refused | Nothing
+Door = Callable[[Incoming], Content]
+
+
+def spans(plan: Plan) -> Door:
+    """The door for OTLP spans."""
+
+    def enter(incoming: Incoming) -> Content:
+        payload = incoming.stored.value or b""
+        columns = otlp_spans.decode(payload)
+        if isinstance(columns, Rejected):
+            return _refused(columns)
+        return _bounded(observe.spans(columns, plan, _source(incoming, payload), _tenant(incoming)))
+
+    return enter
+
+
+def metrics(plan: Plan) -> Door:
+    """The door for OTLP metrics."""
+
+    def enter(incoming: Incoming) -> Content:
+        payload = incoming.stored.value or b""
+        columns = otlp_metrics.decode(payload)
+        if isinstance(columns, Rejected):
+            return _refused(columns)
+        return _bounded(observe.metrics(columns, plan, _source(incoming, payload), _tenant(incoming)))
+
+    return enter
+
+
+def outcomes(keys: Mapping[str, Ed25519PublicKey], shards: int) -> Door:
+    """The door for outcomes: only what a trusted actuator signed, to the shard of its command."""
+
+    def enter(incoming: Incoming) -> Content:
+        try:
+            event = envelope.decode(incoming.stored.headers, incoming.stored.value)
+        except envelope.NotAnEvent as error:
+            return Refused(str(error))
+        if event.keyid not in keys:
+            return Refused(f"signed by {event.keyid or 'nobody'}, which is not a trusted actuator's key")
+        if not signing.holds(keys[event.keyid], event.signature, event.type, event.id, event.source, event.data):
+            return Refused("the signature does not fit the content")
+        if event.type != OUTCOME:
+            return Refused(f"type {event.type!r} is not {OUTCOME!r}")
+        try:
+            outcome = Outcome.read(event.data)
+        except (ValidationError, TypeError) as error:
+            return Refused(f"cannot be read: {error}")
+        if not 0 <= outcome.shard < shards:
+            return Refused(f"shard {outcome.shard} is not one of {shards}")
+        return Addressed(journal.Kind.OUTCOME, event, (outcome.shard,))
+
+    return enter
+
+
+def controls(keys: Mapping[str, Ed25519PublicKey], shards: int) -> Door:
+    """The door for what operators decide: only what a trusted operator signed, to all shards."""
+
+    def enter(incoming: Incoming) -> Content:
+        if incoming.stored.value is None:
+            return Nothing()
+        try:
+            control.accept(incoming.stored, keys)
+        except control.NotControlError as error:
+            return Refused(str(error))
+        event = envelope.decode(incoming.stored.headers, incoming.stored.value)
+        return Addressed(journal.Kind.CONTROL, event, tuple(range(shards)))
+
+    return enter
+
+
+def _source(incoming: Incoming, payload: bytes) -> Source:
+    return Source(incoming.number, incoming.stored.offset, canonical.hash64(payload))
+
+
+def _tenant(incoming: Incoming) -> str:
+    return tenancy.header(incoming.stored.headers)
+
+
+def _refused(rejected: Rejected) -> Refused:
+    at = f" (byte {rejected.offset})" if rejected.offset >= 0 else ""
+    return Refused(f"{rejected.reason}{at}")
+
+
+def _bounded(reduced: Reduced) -> Content:
+    """Everything of one position stands in one journal record, so what does not fit there cannot enter."""
+    largest = max(rows.bytes_max(reduced).values(), default=0)
+    if largest > journal.RECORD_BYTES_MAX:
+        return Refused(f"its rows for one shard may take {largest} bytes, more than {journal.RECORD_BYTES_MAX}")
+    return reduced

@@ -1,0 +1,58 @@
+"""Where ingest reads from: resolved once into committed offsets of its group, before the app starts."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, UnknownMemberIdError
+
+from stream.broker.errors import BrokerError
+
+EARLIEST = "earliest"
+OTHERS_ARE_THERE = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
+
+
+class BeyondTheEndError(ValueError):
+    """The group has read further than its topic reaches: the topic was made anew, a person has to decide."""
+
+
+async def settle(bootstrap: str, group: str, topics: Mapping[str, int], start_from: Mapping[str, str]) -> None:
+    """Commits a first offset for every partition that has none; `start_from` is `latest` or `earliest` for each topic.
+
+    Raises BeyondTheEndError naming the partition, BrokerError. Workers that run already keep their offsets.
+    """
+    parts = [TopicPartition(topic, number) for topic, count in topics.items() for number in range(count)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    try:
+        await consumer.start()
+        consumer.assign(parts)
+        consumer.pause(*parts)  # only the group's offsets are wanted, no record
+        committed = {part: await consumer.committed(part) for part in parts}
+        first, end = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
+        _check(committed, end)
+        missing = {
+            part: first[part] if start_from[part.topic] == EARLIEST else end[part]
+            for part in parts
+            if committed[part] is None
+        }
+        if missing:
+            await _commit(consumer, missing)
+    except (KafkaError, OSError) as error:
+        raise BrokerError(f"cannot settle the offsets of group {group} at {bootstrap}: {error!r}") from error
+    finally:
+        await consumer.stop()
+
+
+def _check(committed: Mapping[TopicPartition, int | None], end: Mapping[TopicPartition, int]) -> None:
+    beyond: Sequence[str] = [
+        f"{part.topic}[{part.partition}] ends at {end[part]}, {offset} was read"
+        for part, offset in committed.items()
+        if offset is not None and offset > end[part]
+    ]
+    if beyond:
+        raise BeyondTheEndError(f"{'; '.join(beyond)}: the topic was made anew; run `douse state rebase`")
+
+
+async def _commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
+    with suppress(*OTHERS_ARE_THERE):  # then the group has members: one of them settled it in the same moment
+        await consumer.commit(dict(offsets))

@@ -1,0 +1,164 @@
+"""Reaching the broker: waits for one that is not there yet, reads a topic to its end, sends and awaits."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from schemas import envelope
+from schemas.envelope import Event
+from stream.broker.errors import BrokerError
+from stream.trouble import OperatorNeededError
+
+WAIT_S = 30.0  # a broker that starts beside us is there within 10 s
+BACKOFF_S = (0.5, 5.0)  # first and longest pause between two tries
+REQUEST_MS = 10_000
+POLL_MS = 500
+RECORD_BYTES_MAX = 8 << 20  # what the control topic takes
+READ_STALL_S = 30.0  # a topic that gives nothing for so long before its end has lost its leader
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One record of a topic."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: str
+    headers: Sequence[tuple[str, bytes]]
+    value: bytes | None
+
+
+async def broker(bootstrap: str, wait_s: float, say: Callable[[str], None]) -> None:
+    """Returns when a broker answers. Says once that it waits; raises BrokerError after `wait_s`."""
+    deadline_s = time.monotonic() + wait_s
+    pause_s, pause_s_max = BACKOFF_S
+    waiting = False
+    logger = logging.getLogger("aiokafka")
+    level_before = logger.level
+    logger.setLevel(logging.CRITICAL)  # it writes a traceback a try, which says no more than our one line
+    try:
+        while not await _answers(bootstrap):
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise BrokerError(
+                    f"no broker answered at {bootstrap} within {wait_s:g} s; start one (`douse broker` for a laptop) "
+                    "or set `bootstrap` (DOUSE_BOOTSTRAP) to where yours is"
+                )
+            if not waiting:
+                say(f"no broker at {bootstrap} yet; trying again for {wait_s:g} s")
+                waiting = True
+            await asyncio.sleep(min(pause_s, left_s))
+            pause_s = min(2 * pause_s, pause_s_max)
+    finally:
+        logger.setLevel(level_before)
+
+
+async def require(bootstrap: str, names: Sequence[str]) -> dict[str, int]:
+    """The partitions of each topic. Raises MissingTopicsError, naming the command that makes them, or BrokerError."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_MS)
+    try:
+        await admin.start()
+        described = await admin.describe_topics(list(names))
+    except (KafkaError, OSError) as error:
+        raise BrokerError(f"the broker at {bootstrap} does not answer: {error}") from error
+    finally:
+        await admin.close()
+    there = {each["topic"]: len(each["partitions"]) for each in described if each["error_code"] == 0}
+    absent = [name for name in names if not there.get(name)]
+    if absent:
+        raise MissingTopicsError(
+            f"topic {', '.join(absent)} is not there at {bootstrap}; `douse topics create` makes ours, with --sources "
+            "the OTLP ones as well"
+        )
+    return there
+
+
+class MissingTopicsError(OperatorNeededError):
+    """The broker answers, but has not the topics: a person has to create them."""
+
+
+async def read(bootstrap: str, topic: str) -> AsyncIterator[Stored]:
+    """Every record of the topic, from its beginning to the end that it had when the reading began."""
+    partitions = (await require(bootstrap, [topic]))[topic]
+    parts = [TopicPartition(topic, number) for number in range(partitions)]
+    async with _consumer(bootstrap) as consumer:
+        consumer.assign(parts)
+        ends = await consumer.end_offsets(parts)
+        for part in parts:
+            await consumer.seek_to_beginning(part)
+        heard_s = time.monotonic()
+        while True:
+            open_parts = [part for part in parts if await consumer.position(part) < ends[part]]
+            if not open_parts:
+                return
+            batches = await consumer.getmany(*open_parts, timeout_ms=POLL_MS)
+            for part, records in batches.items():
+                for record in records:
+                    if record.offset < ends[part]:
+                        yield _stored(record)
+            if batches:
+                heard_s = time.monotonic()
+            elif time.monotonic() - heard_s > READ_STALL_S:
+                raise BrokerError(f"topic {topic} at {bootstrap} gave nothing for {READ_STALL_S:g} s before its end")
+
+
+async def send(bootstrap: str, topic: str, events: Sequence[tuple[str, Event]]) -> None:
+    """Sends (key, event) pairs in order and returns when the broker has all of them. Raises BrokerError."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        enable_idempotence=True,
+        acks="all",
+        request_timeout_ms=REQUEST_MS,
+        max_request_size=RECORD_BYTES_MAX,
+    )
+    try:
+        await producer.start()
+        for key, event in events:
+            headers, value = envelope.encode(event)
+            await producer.send_and_wait(topic, value, key=key.encode(), headers=headers)
+    except (KafkaError, OSError) as error:
+        raise BrokerError(f"cannot write to topic {topic} at {bootstrap}: {error}") from error
+    finally:
+        await producer.stop()
+
+
+@asynccontextmanager
+async def _consumer(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        request_timeout_ms=REQUEST_MS,
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    except (KafkaError, OSError) as error:
+        raise BrokerError(f"the broker at {bootstrap} does not answer: {error}") from error
+    finally:
+        await consumer.stop()
+
+
+async def _answers(bootstrap: str) -> bool:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2_000)
+    try:
+        await admin.start()
+        return bool((await admin.describe_cluster())["brokers"])
+    except (KafkaError, OSError):
+        return False
+    finally:
+        await admin.close()
+
+
+def _stored(record: Any) -> Stored:
+    key = record.key.decode(errors="replace") if record.key else ""
+    return Stored(record.partition, record.offset, record.timestamp, key, record.headers, record.value)

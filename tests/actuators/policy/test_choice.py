@@ -1,0 +1,127 @@
+"""The choice of a mitigation: the runbook's order, for this entity, and nothing on a guess."""
+
+from typing import Any
+
+import pytest
+
+from actuators.policy import choice
+from actuators.policy.choice import Chosen, Nothing
+from schemas.events import RefusalReason
+from schemas.identity import Entity
+from schemas.runbook import Autonomy, AutonomyRule, Cause, Limits, Mitigation, Runbook, Scale, Set, Target
+from schemas.specs import SpecSet
+
+ENTITY = Entity("live", "north", "basket")
+POOL = Mitigation(name="more", parameter="pool_size", action=Scale(numerator=2), minimum=8, maximum=64)
+WAIT = Mitigation(name="backoff", parameter="retry", action=Set(value="exponential"), minimum=0, maximum=0)
+
+
+def target(identity: str, **changed: Any) -> Target:
+    return Target(
+        **{
+            "id": identity,
+            "actuator": "host",
+            "environment": "live",
+            "tenants": ("north",),
+            "service": "basket",
+            "parameter": "pool_size",
+            **changed,
+        }
+    )
+
+
+def specs(**changed: Any) -> SpecSet:
+    return SpecSet(
+        **{
+            "slos": (),
+            "mitigations": (WAIT, POOL),
+            "runbooks": (Runbook(cause=Cause.POOL_EXHAUSTED, mitigations=("more", "backoff")),),
+            "targets": (target("pool"), target("retry", parameter="retry")),
+            "autonomy": (AutonomyRule(environment="live", tenant="north", mitigation="more", level=Autonomy.AUTO),),
+            "limits": Limits(attempts_per_incident=3),
+            **changed,
+        }
+    )
+
+
+def choose(
+    cause: Cause = Cause.POOL_EXHAUSTED, tried: tuple[tuple[str, str], ...] = (), **changed: Any
+) -> tuple[str, ...]:
+    found = choice.choose(specs(**changed), ENTITY, cause, tried)
+    match found:
+        case Chosen():
+            return found.mitigation.name, found.target.id, found.autonomy.value
+        case Nothing():
+            return (found.reason.value,)
+
+
+def test_the_runbooks_order_decides_and_not_the_catalogues() -> None:
+    assert choose() == ("more", "pool", "auto")
+
+
+def test_what_was_tried_is_left_out() -> None:
+    assert choose(tried=(("more", "pool"),)) == ("backoff", "retry", "suggest")
+    assert choose(tried=(("more", "pool"), ("backoff", "retry"))) == ("no_mitigation",)
+
+
+def test_another_target_of_the_same_mitigation_is_another_try() -> None:
+    targets = (target("pool"), target("second"))
+    assert choose(tried=(("more", "pool"),), targets=targets) == ("more", "second", "auto")
+
+
+def test_attempts_are_counted_before_anything_is_looked_for() -> None:
+    assert choose(tried=(("more", "pool"),), limits=Limits(attempts_per_incident=1)) == ("attempts",)
+    assert choose(limits=Limits(attempts_per_incident=0)) == ("attempts",)
+
+
+def test_nothing_is_changed_on_a_guess() -> None:
+    runbooks = (Runbook(cause=Cause.UNKNOWN, mitigations=("more",)),)
+    assert choose(Cause.UNKNOWN, runbooks=runbooks) == ("cause_unknown",)
+
+
+def test_another_cause_has_other_runbooks() -> None:
+    assert choose(Cause.SLOW_DATABASE) == ("no_mitigation",)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"environment": "test"},
+        {"tenants": ("south",)},
+        {"tenants": ()},
+        {"service": "checkout"},
+        {"service": ""},
+        {"parameter": "retry_size"},
+    ],
+    ids=str,
+)
+def test_a_target_fits_only_its_own_environment_tenant_service_and_parameter(changed: dict[str, Any]) -> None:
+    assert choose(targets=(target("pool", **changed),)) == ("no_mitigation",)
+
+
+def test_a_runbook_for_a_service_is_for_no_other_and_comes_in_its_place() -> None:
+    own = Runbook(cause=Cause.POOL_EXHAUSTED, service="basket", mitigations=("backoff",))
+    others = Runbook(cause=Cause.POOL_EXHAUSTED, service="checkout", mitigations=("more",))
+    assert choose(runbooks=(others, own)) == ("backoff", "retry", "suggest")
+    assert choose(runbooks=(others,)) == ("no_mitigation",)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"environment": "test"}, {"tenant": "south"}, {"tenant": "*"}, {"mitigation": "backoff"}], ids=str
+)
+def test_leave_is_only_for_what_its_rule_names(changed: dict[str, str]) -> None:
+    rule = {"environment": "live", "tenant": "north", "mitigation": "more", "level": Autonomy.AUTO, **changed}
+    assert choose(autonomy=(AutonomyRule(**rule),)) == ("more", "pool", "suggest")  # type: ignore[arg-type]  # a table
+
+
+@pytest.mark.parametrize("level", list(Autonomy))
+def test_the_level_that_was_given_is_the_level_that_is_told(level: Autonomy) -> None:
+    rules = (AutonomyRule(environment="live", tenant="north", mitigation="more", level=level),)
+    assert choose(autonomy=rules) == ("more", "pool", level.value)
+
+
+def test_nothing_says_why_in_words() -> None:
+    found = choice.choose(specs(), ENTITY, Cause.SLOW_DATABASE, ())
+    assert found == Nothing(
+        RefusalReason.NO_MITIGATION, "no runbook holds an untried mitigation for slow_database of basket"
+    )

@@ -1,0 +1,375 @@
+"""What act does with its orders, on real files and processes, with a clock of the test's own."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actuators.deadline import Instant
+from actuators.drivers import files
+from actuators.ledger import Ledger, State
+from schemas.actuator import Actuator
+from schemas.commands import Command, CommandKind, Outcome, OutcomeReason, OutcomeStatus
+from stream import act_execute
+from stream.act_execute import Hands
+from stream.act_inbox import Order, Unfit
+from tests.actuators import commands
+from tests.actuators.drivers import world
+from tests.actuators.drivers.world import CONFIG, World
+
+NEW = CONFIG.replace(b"32", b"64")
+START = Instant(1_800_000_000_000, 1_000_000, "boot")
+CONFIRM, REVERT = CommandKind.CONFIRM, CommandKind.REVERT
+
+
+@dataclass(slots=True)
+class Bench:
+    """A world, an actuator for it, and a clock that only the test moves."""
+
+    world: World
+    hands: Hands
+    now: Instant = START
+
+    def wait(self, ms: int) -> None:
+        self.now = Instant(self.now.wall_ms + ms, self.now.boot_ms + ms, self.now.boot_id)
+
+    def do(self, command: Command, signer: str | None = "key", age_ms: int = 0) -> Outcome:
+        outcome = act_execute.execute(self.hands, Order(command, signer), lambda: age_ms)
+        assert self.hands.ledger.unsent()[-1].outcome == outcome, "what is answered is in the ledger"
+        return outcome
+
+    def due(self) -> list[Outcome]:
+        return act_execute.take_back_due(self.hands, retry=True)
+
+    def state(self) -> State | None:
+        entry = self.hands.ledger.entry("c1")
+        return None if entry is None else entry.state
+
+    def restart(self) -> list[Outcome]:
+        """A new process with what the old one left behind."""
+        path = self.hands.folder / "ledger"
+        self.hands.ledger.close()
+        book = Ledger(path)
+        self.hands = Hands.of(self.hands.actuator, self.hands.folder, book, self.hands.kill_file, lambda: self.now)
+        return act_execute.reconcile(self.hands)
+
+
+class Bed:
+    """Makes benches and clears them away."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.made: list[tuple[Any, Bench]] = []
+
+    def bench(self, manner: str = "obeys", live_ms_max: int = 3_000, **more: Any) -> Bench:
+        context = world.world(self.folder, {"service": manner, "worker": "obeys"}, live_ms_max)
+        here = context.__enter__()
+        actuator = commands.rules(here.target, **more)
+        bench = Bench(
+            here,
+            Hands.of(actuator, self.folder, Ledger(self.folder / "ledger"), self.folder / "kill", lambda: bench.now),
+        )
+        self.made.append((context, bench))
+        return bench
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    bed = Bed(tmp_path)
+    yield bed
+    for context, bench in bed.made:
+        bench.hands.ledger.close()
+        context.__exit__(None, None, None)
+
+
+def test_an_apply_is_live_in_the_processes_and_says_all_that_a_person_needs(bed: Bed) -> None:
+    bench = bed.bench()
+    outcome = bench.do(commands.command())
+    assert (outcome.status, outcome.before, outcome.after) == (OutcomeStatus.LIVE, "32", "64")
+    assert bench.world.file.read_bytes() == NEW
+    assert bench.world.size("service") == bench.world.size("worker") == 64
+    assert "-size = 32 # connections\n+size = 64 # connections\n" in outcome.diff
+    assert "hunter2" not in outcome.model_dump_json()
+    assert [(each.process, each.before, each.after) for each in outcome.reloads] == [
+        ("service", "32", "64"),
+        ("worker", "32", "64"),
+    ]
+    assert outcome.live_ms == max(each.live_ms or 0 for each in outcome.reloads)
+    assert outcome.confirm_by_ms == bench.now.wall_ms + 90_000
+    assert outcome.undo.startswith(f"set pool.size to 32 in {bench.world.file}, then: kill -HUP $(cat ")
+    assert outcome.shard == 3
+
+
+def test_a_repeated_id_is_answered_with_its_outcome_and_applied_once(bed: Bed) -> None:
+    bench = bed.bench()
+    first = bench.do(commands.command())
+    bench.wait(60_000)
+    assert bench.do(commands.command(), age_ms=60_000) == first, "a known id is not expired"
+    assert bench.do(commands.command(), signer=None) == first
+    assert bench.world.says("service")["reloads"] == 1
+
+
+def test_a_refusal_is_remembered_but_a_forgery_is_not(bed: Bed) -> None:
+    bench = bed.bench()
+    forged = bench.do(commands.command(), signer=None)
+    assert (forged.status, forged.reason) == (OutcomeStatus.REFUSED, OutcomeReason.BAD_SIGNATURE)
+    expired = bench.do(commands.command("late"), age_ms=10_001)
+    assert (expired.status, expired.reason) == (OutcomeStatus.EXPIRED, OutcomeReason.NOT_AFTER)
+    assert bench.do(commands.command("late"), age_ms=0) == expired
+    assert bench.world.file.read_bytes() == CONFIG
+    assert bench.do(commands.command()).status is OutcomeStatus.LIVE, "the forger did not use up the true command's id"
+
+
+def test_a_record_that_is_no_command_is_refused(bed: Bed) -> None:
+    bench = bed.bench()
+    outcome = act_execute.execute(bench.hands, Unfit("x", 2, {"tenant": "acme"}, "field action: missing"), lambda: 0)
+    assert (outcome.command, outcome.shard, outcome.reason) == ("x", 2, OutcomeReason.MALFORMED)
+    assert bench.hands.ledger.recorded("x") is None
+
+
+def test_a_confirmed_change_stands(bed: Bed) -> None:
+    bench = bed.bench()
+    bench.do(commands.command())
+    assert bench.do(commands.command("w", CONFIRM)).status is OutcomeStatus.CONFIRMED
+    bench.wait(1_000_000)
+    assert bench.due() == []
+    assert bench.world.size("service") == 64
+
+
+def test_an_unconfirmed_change_is_taken_back_at_its_deadline(bed: Bed) -> None:
+    bench = bed.bench()
+    bench.do(commands.command())
+    bench.wait(89_999)
+    assert bench.due() == []
+    bench.wait(1)
+    (outcome,) = bench.due()
+    assert (outcome.status, outcome.reason, outcome.kind) == (
+        OutcomeStatus.REVERTED,
+        OutcomeReason.CONFIRM_DEADLINE,
+        REVERT,
+    )
+    assert outcome.command == "c1"
+    assert bench.world.file.read_bytes() == CONFIG
+    assert bench.world.size("service") == bench.world.size("worker") == 32
+    assert bench.due() == []
+
+
+def test_a_confirm_that_comes_too_late_confirms_nothing(bed: Bed) -> None:
+    bench = bed.bench()
+    bench.do(commands.command())
+    bench.wait(90_000)
+    outcome = bench.do(commands.command("w", CONFIRM))
+    assert (outcome.command, outcome.status, outcome.reason) == (
+        "w",
+        OutcomeStatus.REVERTED,
+        OutcomeReason.CONFIRM_DEADLINE,
+    )
+    assert bench.world.file.read_bytes() == CONFIG
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_revert_takes_back_what_stands_confirmed_or_not(bed: Bed, confirmed: bool) -> None:
+    bench = bed.bench()
+    bench.do(commands.command())
+    if confirmed:
+        bench.do(commands.command("w", CONFIRM))
+    outcome = bench.do(commands.command("r", REVERT))
+    assert (outcome.command, outcome.status, outcome.reason) == ("r", OutcomeStatus.REVERTED, OutcomeReason.NONE)
+    assert bench.world.file.read_bytes() == CONFIG
+    again = bench.do(commands.command("r2", REVERT))
+    assert again.status is OutcomeStatus.REVERTED
+    assert bench.world.says("service")["reloads"] == 2, "the second one had nothing to do"
+
+
+def test_a_word_of_another_tenant_or_without_signature_moves_nothing(bed: Bed) -> None:
+    bench = bed.bench()
+    bench.do(commands.command())
+    assert bench.do(commands.command("r", REVERT, tenant="globex")).reason is OutcomeReason.TENANT_NOT_ALLOWED
+    assert bench.do(commands.command("f", CONFIRM), signer=None).reason is OutcomeReason.BAD_SIGNATURE
+    assert bench.do(commands.command("u", REVERT, applies="nothing")).reason is OutcomeReason.UNKNOWN_COMMAND
+    assert bench.state() is State.STANDING
+
+
+def test_the_kill_switch_stops_applies_and_neither_confirms_nor_reverts(bed: Bed) -> None:
+    bench = bed.bench()
+    bench.do(commands.command())
+    bench.hands.kill_file.touch()
+    assert bench.do(commands.command("w", CONFIRM)).status is OutcomeStatus.CONFIRMED
+    assert bench.do(commands.command("r", REVERT)).status is OutcomeStatus.REVERTED
+    assert bench.do(commands.command("c2")).reason is OutcomeReason.KILL_SWITCH
+    bench.hands.kill_file.unlink()
+    bench.hands.ledger.note_kill("tenant:default:acme", True, 1, b"{}")
+    assert bench.do(commands.command("c3")).reason is OutcomeReason.KILL_SWITCH
+    bench.hands.ledger.note_kill("tenant:default:acme", False, 2, b"{}")
+    assert bench.do(commands.command("c4")).status is OutcomeStatus.LIVE
+
+
+def test_a_target_with_an_unconfirmed_change_is_busy_and_the_hour_has_its_cap(bed: Bed) -> None:
+    bench = bed.bench(applies_per_hour=2)
+    bench.do(commands.command())
+    assert bench.do(commands.command("c2")).reason is OutcomeReason.BUSY
+    bench.do(commands.command("r", REVERT))
+    assert bench.do(commands.command("c3")).status is OutcomeStatus.LIVE
+    bench.do(commands.command("r3", REVERT, applies="c3"))
+    assert bench.do(commands.command("c4")).reason is OutcomeReason.CAP_REACHED
+    bench.wait(3_600_001)
+    assert bench.do(commands.command("c5")).status is OutcomeStatus.LIVE
+
+
+def test_a_target_that_ignores_the_signal_fails_and_has_its_file_back(bed: Bed) -> None:
+    bench = bed.bench("deaf", live_ms_max=300)
+    outcome = bench.do(commands.command())
+    assert (outcome.status, outcome.reason) == (OutcomeStatus.FAILED, OutcomeReason.NOT_LIVE)
+    assert "service: the new value was not live after 300 ms; the file is restored" in outcome.detail
+    assert bench.world.file.read_bytes() == CONFIG
+    assert bench.world.says("service")["reloads"] == 2
+    assert bench.world.size("worker") == 32
+    assert bench.state() is State.FAILED
+
+
+def test_a_target_that_does_not_go_back_is_unknown_and_frozen(bed: Bed) -> None:
+    bench = bed.bench("stubborn", live_ms_max=300)
+    bench.do(commands.command())
+    outcome = bench.do(commands.command("r", REVERT))
+    assert (outcome.status, outcome.reason) == (OutcomeStatus.UNKNOWN, OutcomeReason.NOT_LIVE)
+    assert bench.world.file.read_bytes() == CONFIG
+    assert "frozen" in bench.do(commands.command("c2")).detail
+    assert bench.hands.ledger.thaw("pool")
+    assert bench.do(commands.command("c3")).reason is OutcomeReason.NOT_LIVE, "the file and the process still differ"
+
+
+def test_a_value_that_somebody_else_has_set_is_left_alone_and_the_target_frozen(bed: Bed) -> None:
+    bench = bed.bench()
+    bench.do(commands.command())
+    theirs = NEW.replace(b"64", b"48")
+    bench.world.file.write_bytes(theirs)
+    outcome = bench.do(commands.command("r", REVERT))
+    assert (outcome.status, outcome.reason) == (OutcomeStatus.UNKNOWN, OutcomeReason.PRE_IMAGE_CHANGED)
+    assert bench.world.file.read_bytes() == theirs
+    assert bench.do(commands.command("c2")).reason is OutcomeReason.BUSY
+
+
+def test_what_cannot_be_taken_back_now_is_said_once_and_tried_again(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = bed.bench()
+    bench.do(commands.command())
+    bench.wait(90_000)
+
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        assert [each.status for each in bench.due()] == [OutcomeStatus.UNKNOWN]
+        sent = len(bench.hands.ledger.unsent())
+        bench.due()
+        assert len(bench.hands.ledger.unsent()) == sent
+        assert bench.state() is State.TAKING_BACK
+    assert [each.status for each in bench.due()] == [OutcomeStatus.REVERTED]
+    assert bench.world.file.read_bytes() == CONFIG
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda file: file.unlink(), OutcomeReason.UNREADABLE),
+        (lambda file: file.write_bytes(b"[pool]\n"), OutcomeReason.KEY_MISSING),
+        (lambda file: file.write_bytes(b"[pool\n"), OutcomeReason.EDIT_REFUSED),
+    ],
+)
+def test_an_unusable_file_is_a_failed_outcome_and_stays_as_it_is(bed: Bed, damage: Any, reason: OutcomeReason) -> None:
+    bench = bed.bench()
+    damage(bench.world.file)
+    left = bench.world.file.read_bytes() if bench.world.file.exists() else None
+    outcome = bench.do(commands.command())
+    assert (outcome.status, outcome.reason) == (OutcomeStatus.FAILED, reason)
+    assert (bench.world.file.read_bytes() if bench.world.file.exists() else None) == left
+
+
+def interrupted(bench: Bench, *, written: bool, told: bool) -> None:
+    """As far as an apply came before a kill: the intent, perhaps the file, perhaps the signals."""
+    target = bench.hands.actuator.targets[0]
+    change = files.plan(target, bench.hands.folder, 64, bench.hands.ledger.salt)
+    bench.hands.ledger.intend(commands.command(), target, change, bench.now)
+    if written:
+        files.write(target, bench.hands.folder, change)
+    if told:
+        assert files.reload(target, bench.hands.folder, 64).agreed
+
+
+def test_a_kill_before_the_file_leaves_nothing(bed: Bed) -> None:
+    bench = bed.bench()
+    interrupted(bench, written=False, told=False)
+    (outcome,) = bench.restart()
+    assert (outcome.status, outcome.reason) == (OutcomeStatus.FAILED, OutcomeReason.NOT_LIVE)
+    assert bench.world.file.read_bytes() == CONFIG
+    assert bench.do(commands.command()) == outcome, "the same command is not applied after all"
+
+
+def test_a_kill_between_file_and_signal_is_put_right(bed: Bed) -> None:
+    bench = bed.bench()
+    interrupted(bench, written=True, told=False)
+    (outcome,) = bench.restart()
+    assert (outcome.status, outcome.reason) == (OutcomeStatus.FAILED, OutcomeReason.NOT_LIVE)
+    assert bench.world.file.read_bytes() == CONFIG
+    assert bench.world.size("service") == 32
+
+
+def test_a_kill_between_live_and_outcome_loses_nothing_and_the_deadline_runs_on(bed: Bed) -> None:
+    bench = bed.bench()
+    interrupted(bench, written=True, told=True)
+    bench.wait(40_000)
+    (outcome,) = bench.restart()
+    assert (outcome.command, outcome.status, outcome.after) == ("c1", OutcomeStatus.LIVE, "64")
+    assert outcome.confirm_by_ms == bench.now.wall_ms + 50_000
+    assert bench.world.says("service")["reloads"] == 1, "it was only looked at"
+    bench.wait(50_000)
+    assert [each.status for each in bench.due()] == [OutcomeStatus.REVERTED]
+
+
+def test_after_a_reboot_the_deadline_still_holds(bed: Bed) -> None:
+    bench = bed.bench()
+    bench.do(commands.command())
+    bench.now = Instant(bench.now.wall_ms + 90_000, 5_000, "another boot")
+    assert bench.restart() == []
+    assert [each.reason for each in bench.due()] == [OutcomeReason.CONFIRM_DEADLINE]
+    assert bench.world.file.read_bytes() == CONFIG
+
+
+def test_a_revert_that_a_kill_interrupted_is_finished_in_the_name_of_its_command(bed: Bed) -> None:
+    bench = bed.bench()
+    bench.do(commands.command())
+    bench.hands.ledger.begin_taking_back("c1", commands.command("r", REVERT))
+    bench.restart()
+    (outcome,) = bench.due()
+    assert (outcome.command, outcome.status, outcome.reason) == ("r", OutcomeStatus.REVERTED, OutcomeReason.NONE)
+    assert bench.do(commands.command("r", REVERT)) == outcome
+
+
+def test_a_change_is_taken_back_as_it_was_made_even_if_its_target_left_the_configuration(bed: Bed) -> None:
+    bench = bed.bench()
+    bench.do(commands.command())
+    other = commands.target(id="else", file="else.toml")
+    bench.hands = replace(bench.hands, actuator=Actuator(**{**dict(bench.hands.actuator), "targets": (other,)}))
+    bench.wait(90_000)
+    bench.restart()
+    assert [each.status for each in bench.due()] == [OutcomeStatus.REVERTED]
+    assert bench.world.file.read_bytes() == CONFIG
+
+
+def test_values_of_secret_keys_leave_the_host_as_hashes_only(bed: Bed) -> None:
+    bench = bed.bench()
+    shutil.copy(bench.world.file, bench.hands.folder / "other.toml")
+    content = CONFIG.replace(b"size = 32", b"pin_size = 4711")
+    bench.world.file.write_bytes(content)
+    target = bench.hands.actuator.targets[0].model_copy(update={"key": "pool.pin_size", "maximum": 9_999})
+    change = files.plan(target, bench.hands.folder, 4712, bench.hands.ledger.salt)
+    entry = bench.hands.ledger.intend(commands.command(), target, change, bench.now)
+    outcome = act_execute._settle(bench.hands, entry, State.FAILED, OutcomeStatus.FAILED, OutcomeReason.NOT_LIVE, "")
+    text = outcome.model_dump_json()
+    assert "4711" not in text
+    assert "4712" not in text
+    assert outcome.before.startswith("hash:")
