@@ -46,7 +46,7 @@ test: checks ## check, then the product on a real broker (under 10 minutes)
 	@echo "Left out: every scenario and the kill matrix (make proof); medians of five (make scenarios); benchmarks (make bench)."
 
 proof: $(READY) ## every claim on real parts, one table at the end (under 45 minutes)
-	$(BIN)/pytest -q -m proof
+	$(BIN)/pytest -q -m proof --timeout 900 --proof-table out/proof.json
 	@echo "Left out: medians of five (make scenarios); long matrices (make faults); 10^6 cases (make fuzz); benchmarks (make bench)."
 
 scenarios: $(READY) ## pool five times, the other scenarios once, and the table of their times

@@ -58,7 +58,6 @@ class Settings:
     heartbeat_s: int = 3
     rebalance_s: int = 60
     start_from: str = "latest"
-    freshness_floor_ms: int = 1000
     keys_folder: Path = KEYS
     command_key_file: Path = KEYS / "command.key"
     operator_key_file: Path = KEYS / "operator.key"
@@ -85,9 +84,6 @@ RULES: Mapping[str, Rule] = {
     "heartbeat_s": Rule("Time between two signs of life of a worker; at most a third of `session_s`.", 1, 60),
     "rebalance_s": Rule("Time that workers have to join when partitions are shared out anew.", 6, 600),
     "start_from": Rule("Where the OTLP topics are read from at the very first start.", options=("latest", "earliest")),
-    "freshness_floor_ms": Rule(
-        "Windows end at least so long before the clock, however fresh the telemetry looks.", 100, 60_000
-    ),
     "keys_folder": Rule("Folder of the key files that `douse keys init` makes; the key files below stand in it."),
     "command_key_file": Rule("Private key of detect, which signs commands and incidents."),
     "operator_key_file": Rule("Private key of `douse specs apply` and `douse kill`."),

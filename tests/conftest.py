@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests import kafka
+from tests import kafka, proof_table
 
 RUN_FOLDER = pytest.StashKey[Path]()
 
@@ -55,3 +55,9 @@ def shared_folder() -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", default="", help="repeat a drawn world or a drawn kill point")
+    parser.addoption("--proof-table", default="", help="write the table of claims to this file")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.getoption("--proof-table"):
+        proof_table.write(Path(config.getoption("--proof-table")), terminalreporter)

@@ -283,19 +283,19 @@ def test_a_few_changed_bytes_of_telemetry_are_malformed_or_other_numbers(place: 
     decoded_or_malformed(Kind.TELEMETRY, SMALL[:place] + raw + SMALL[place + len(raw) :])
 
 
-@pytest.mark.parametrize("length", range(0, len(SMALL), 7))
-def test_telemetry_that_was_cut_inside_a_table_is_malformed(length: int) -> None:
+def test_telemetry_that_was_cut_inside_a_table_is_malformed() -> None:
     """Behind a table's last row Arrow writes an end of eight bytes, which nobody misses."""
-    try:
-        body = journal.decode(record(Kind.TELEMETRY, SMALL[:length]))
-    except Malformed:
-        return
-    assert isinstance(body, Telemetry)
-    assert any(0 <= end - length <= 8 for end in boundaries(SMALL)), f"the cut at {length} went unseen"
     whole = journal.decode(record(Kind.TELEMETRY, SMALL))
     assert isinstance(whole, Telemetry)
-    assert body.positions == whole.positions
-    assert not body.tables or repr(cells(body)) == repr(cells(whole))
+    for length in range(0, len(SMALL), 3):
+        try:
+            body = journal.decode(record(Kind.TELEMETRY, SMALL[:length]))
+        except Malformed:
+            continue
+        assert any(0 <= end - length <= 8 for end in boundaries(SMALL)), f"the cut at {length} went unseen"
+        assert isinstance(body, Telemetry)
+        assert body.positions == whole.positions
+        assert not body.tables or repr(cells(body)) == repr(cells(whole))
 
 
 def boundaries(value: bytes) -> set[int]:

@@ -1,0 +1,42 @@
+"""Every scenario once, in a world with other names and numbers drawn from a seed, on real parts (make proof)."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stream.demo.scenario import SCENARIOS
+from stream.demo.session import session
+from stream.demo.stage import Stage
+from tests.scenarios import renamed
+
+pytestmark = [pytest.mark.broker, pytest.mark.proof]
+
+# What has the same runbook shares an evening; two cores carry five victims.
+EVENINGS = [("pool", "database", "unknown", "deaf", "placebo"), ("harmful",), ("orphan",), ("calm",)]
+
+
+@pytest.mark.parametrize("names", EVENINGS, ids="+".join)
+def test_a_scenario_ends_as_it_claims_seen_from_outside(
+    request: pytest.FixtureRequest,
+    bootstrap: str,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+    names: tuple[str, ...],
+) -> None:
+    seed = request.config.getoption("--seed") or secrets.token_hex(4)
+    print(f"seed {seed}; repeat with: pytest -m proof tests/scenarios --seed {seed}")
+    world, cast = renamed.draw(seed, [SCENARIOS[name] for name in names])
+    stage = Stage(tmp_path, bootstrap, f"p{seed}{names[0]}.", world, cast)
+    broken = []
+    for seen in asyncio.run(session(stage)):
+        name = seen.cast.scenario.name
+        for claim in seen.claims:
+            record_property("claim", (f"{name}: {claim.text}", claim.seen, claim.holds))
+        broken += [(name, claim) for claim in seen.claims if not claim.holds]
+        if seen.report and seen.report.mttm.prove_ms is not None:
+            times = f"decided to effective {seen.report.mttm.prove_ms / 1000:.1f} s"
+            record_property("claim", (f"{name}: times, aimed at 9.5 s", times, True))
+    assert broken == []
