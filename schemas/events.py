@@ -244,6 +244,8 @@ class Closed(IncidentEvent):
     budget: Budget | None = None
     """None where the objective was withdrawn."""
     latency: Latency = Latency()
+    latency_back_s: int | None = None
+    """p99 was under its objective for five seconds running at this time."""
     mend: str = ""
 
 

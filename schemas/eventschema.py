@@ -15,7 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from schemas.commands import Command, Outcome
 from schemas.control import KillDecided, SpecsDecided
 from schemas.envelope import TYPE_PREFIX
-from schemas.events import INCIDENT_EVENTS
+from schemas.events import INCIDENT_EVENTS, Status
 from schemas.model import Model
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -25,6 +25,7 @@ EVENTS: Mapping[str, type[Model]] = {
     "outcome": Outcome,
     "control.specs": SpecsDecided,
     "control.kill": KillDecided,
+    "status": Status,
 }
 
 

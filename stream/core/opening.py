@@ -78,6 +78,7 @@ def close(
         burn=words.tiers(sight, lane),
         budget=words.budget(shard, sight, lane, words.share_ppm(incident, proven_s, incident.end_s)),
         latency=words.p99(shard, sight, lane, incident.end_s),
+        latency_back_s=incident.latency_back_s,
         mend=mend,
     )
     shard.hot.add("/".join(windows.key(*incident.entity, incident.slo, incident.sli)))

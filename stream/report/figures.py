@@ -80,7 +80,8 @@ def burn(story: Story) -> Burn:
 def p99(story: Story) -> P99:
     """The latency of the same service, beside its own objective where it has one."""
     opened, judged, now = story.opened, story.last(VerdictGiven), _now(story)
-    back_s = next((one.latency_back_s for one in reversed(story.of(VerdictGiven)) if one.latency_back_s), None)
+    told = [one.latency_back_s for one in story.of(VerdictGiven)] + [one.latency_back_s for one in story.of(Closed)]
+    back_s = next((second for second in told if second is not None), None)
     return P99(
         objective_us=opened.latency.objective_us,
         before_onset_us=opened.before_latency.p99_us,

@@ -100,7 +100,7 @@ def _timeline(report: Report) -> list[str]:
         ("recover", times.recover_ms),
     )
     known = ", ".join(f"{name} {units.duration(ms)}" for name, ms in parts if ms is not None)
-    beside = (("prove", times.prove_ms), ("confirm", times.confirm_ms))
+    beside = (("prove", times.prove_ms), ("confirm", times.confirm_ms), ("p99 back", times.latency_ms))
     also = "".join(f"; {name} {units.duration(ms)}" for name, ms in beside if ms is not None)
     total = (
         f"**MTTM {units.duration(times.total_ms)}**" if times.total_ms is not None else "MTTM: not mitigated by douse"

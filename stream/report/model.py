@@ -204,6 +204,8 @@ class Mttm(Model):
     """Decided to judged effective."""
     confirm_ms: int | None = None
     """Judged effective to confirmed."""
+    latency_ms: int | None = None
+    """Onset to p99 back under its objective; a step of its own, about two seconds after the errors."""
     attempts: int
 
 

@@ -44,6 +44,7 @@ def mttm(story: Story) -> Mttm:
         recover_ms=_between(live_ms, recovered_ms),
         prove_ms=_between(planned.at_ms if planned else None, proven_ms),
         confirm_ms=_between(proven_ms, confirmed.at_ms if confirmed else None),
+        latency_ms=_between(story.onset_ms, figures.p99(story).back_ms),
         attempts=len(story.of(Planned)),
     )
 

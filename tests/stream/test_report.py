@@ -324,9 +324,7 @@ def test_the_page_begins_with_what_happened() -> None:
         "Undo by hand",
         "Still to do",
     ]
-    assert (
-        "**MTTM 7 s**: detect 3.2 s, decide 0.5 s, apply 0.85 s, recover 2.45 s; prove 7.2 s; confirm 15.3 s." in page
-    )
+    assert "**MTTM 7 s**: detect 3.2 s, decide 0.5 s, apply 0.85 s, recover 2.45 s; prove 7.2 s; confirm 15.3 s" in page
     assert f"```diff\n{made.DIFF}```" in page
     assert "0 of 1,100 requests failed in the 5 s judged (0 %; before 35.5 %; needed below 1.44 %)" in page
 
