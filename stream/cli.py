@@ -205,12 +205,13 @@ async def _ready(settings: Settings, wait: float) -> None:
 
 def _unconfirmed(settings: Settings) -> Callable[[], int]:
     """Asks the ledger of this machine's act how many changes wait for their word."""
-    from stream import act_setup, pending
+    from stream import pending
+    from stream.act import setup
 
     def count() -> int:
         try:
-            rules, folder = act_setup.rules(settings)
-        except act_setup.UnusableError:
+            rules, folder = setup.rules(settings)
+        except setup.UnusableError:
             return 0  # act itself says what is wrong with its file
         return pending.count(folder / rules.ledger)
 

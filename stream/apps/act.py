@@ -25,11 +25,12 @@ from actuators.deadline import Instant
 from actuators.ledger import Ledger, State
 from schemas import canonical
 from schemas.commands import Outcome
-from stream import act_execute, act_inbox, act_setup, control, keys, reach, topics
-from stream.act_delivery import Delivery
-from stream.act_execute import Hands
-from stream.act_inbox import Foreign, Keys, Order, Unfit
-from stream.act_progress import Progress, age_ms_at_fetch
+from stream import control, keys, reach, topics
+from stream.act import execute, inbox, setup
+from stream.act.delivery import Delivery
+from stream.act.execute import Hands
+from stream.act.inbox import Foreign, Keys, Order, Unfit
+from stream.act.progress import Progress, age_ms_at_fetch
 from stream.broker.errors import BrokerError
 from stream.reach import MissingTopicsError, Stored
 from stream.settings import Settings
@@ -92,7 +93,7 @@ class Act:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         # The truth about what a crash interrupted, before anything new and with or without Kafka.
-        for outcome in await loop.run_in_executor(self._timer_thread, act_execute.reconcile, self._hands):
+        for outcome in await loop.run_in_executor(self._timer_thread, execute.reconcile, self._hands):
             _tell(outcome)
         tasks = [asyncio.create_task(each) for each in (self._stopped(), self._timer(), self._kafka())]
         try:
@@ -122,7 +123,7 @@ class Act:
             retry = loop.time() >= retry_s
             if retry:
                 retry_s = loop.time() + RETRY_S
-            taken_back = partial(act_execute.take_back_due, self._hands, retry=retry)
+            taken_back = partial(execute.take_back_due, self._hands, retry=retry)
             for outcome in await loop.run_in_executor(self._timer_thread, taken_back):
                 _tell(outcome)
                 self._delivery.wake()
@@ -212,7 +213,7 @@ class Act:
         progress = self._progress
         progress.begin(part, record.offset)
         name = self._hands.actuator.name
-        order = act_inbox.command(name, self._command_keys, record.key, record.headers, record.value)
+        order = inbox.command(name, self._command_keys, record.key, record.headers, record.value)
         if isinstance(order, Foreign):
             progress.end(part, record.offset)
             return
@@ -237,7 +238,7 @@ class Act:
             queue.task_done()
 
     def _carry_out(self, work: Work) -> Outcome:
-        return act_execute.execute(self._hands, work.order, lambda: self._hands.clock().boot_ms - work.born_boot_ms)
+        return execute.execute(self._hands, work.order, lambda: self._hands.clock().boot_ms - work.born_boot_ms)
 
     def _lane_ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -287,15 +288,15 @@ def main(settings: Settings) -> int:
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it writes ten lines a second while a broker is away
     try:
-        rules, folder = act_setup.rules(settings)
+        rules, folder = setup.rules(settings)
         signer = keys.load_private(settings.actuator_key_file)
-        trusted = act_setup.trusted(settings, rules, folder)
+        trusted = setup.trusted(settings, rules, folder)
         book = Ledger(folder / rules.ledger)
-    except (act_setup.UnusableError, keys.KeyFileError, ledger.InUse, ledger.Unusable) as error:
+    except (setup.UnusableError, keys.KeyFileError, ledger.InUse, ledger.Unusable) as error:
         return _say(error, OPERATOR)
     try:
-        book.prune(act_setup.now().wall_ms)
-        hands = Hands.of(rules, folder, book, settings.data_folder / KILL_FILE, act_setup.now)
+        book.prune(setup.now().wall_ms)
+        hands = Hands.of(rules, folder, book, settings.data_folder / KILL_FILE, setup.now)
 
         async def run() -> int:
             return await Act(settings, hands, signer, trusted).run()

@@ -5,7 +5,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from schemas.envelope import Event
+import numpy as np
+
+from schemas.otlp import spans
+from schemas.otlp.columns import Spans
+from stream import reach, topics
 from stream.demo.feed import Feed
 from stream.demo.scenario import Ending, Fault
 from stream.demo.stage import Cast, Stage
@@ -41,7 +45,8 @@ class Played:
     cast: Cast
     before: Snapshot
     fault_ms: int
-    events: tuple[Event, ...]
+    spans: dict[str, int]
+    """Spans of each tenant that the source topic holds."""
 
 
 async def until(condition: Callable[[], bool], what: str, limit_s: float) -> None:
@@ -95,7 +100,19 @@ async def play(stage: Stage, feed: Feed, cast: Cast, before: Snapshot) -> Played
             await asyncio.to_thread(stage.kill_apps, ("ingest", "detect"))
             await until(lambda: _status(feed, tenant, "reverted"), "act takes the change back by itself", END_S_MAX)
     await asyncio.sleep(SETTLE_S)
-    return Played(cast, before, fault_ms, tuple(feed.events))
+    return Played(cast, before, fault_ms, await count_spans(stage))
+
+
+async def count_spans(stage: Stage) -> dict[str, int]:
+    """Spans of each tenant on the source topic, counted from its bytes."""
+    found = dict.fromkeys((tenant.name for tenant in stage.world.tenants), 0)
+    async for stored in reach.read(stage.bootstrap, topics.names(stage.prefix).spans):
+        columns = spans.decode(stored.value or b"")
+        if isinstance(columns, Spans):
+            names = [str(resource.attributes.get("tenant.id", "")) for resource in columns.resources]
+            for name, count in zip(names, np.bincount(columns.resource, minlength=len(names)), strict=True):
+                found[name] = found.get(name, 0) + int(count)
+    return found
 
 
 def _do(stage: Stage, cast: Cast) -> None:

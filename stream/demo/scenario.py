@@ -25,7 +25,7 @@ class Ending(StrEnum):
     """Nothing at all happened for QUIET_S."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One incident: the fault, how the target behaves, what the runbook says, and what is expected."""
 
@@ -35,9 +35,11 @@ class Scenario:
     ending: Ending
     cause: str | None
     """What the diagnosis must say; None: no incident at all."""
-    verdicts: tuple[str, ...]
+    verdicts: tuple[str, ...] = ()
     """Verdicts that the last plan may get; empty: there is none."""
-    changed: bool
+    outcomes: tuple[str, ...] = ()
+    """What the actuator reports of the victim's target, in this order."""
+    changed: bool = False
     """True where the victim's file ends up with the new value."""
     scale: tuple[int, int] = (2, 1)
     """The mitigation: pool_size times this."""
@@ -51,74 +53,75 @@ class Scenario:
 
 _ALL = (
     Scenario(
-        "pool",
-        "a spike and two attempts a request exhaust one tenant's connection pool",
-        Fault.SPIKE,
-        Ending.CONFIRMED,
-        "pool_exhausted",
-        ("effective",),
-        True,
+        name="pool",
+        story="a spike and two attempts a request exhaust one tenant's connection pool",
+        fault=Fault.SPIKE,
+        ending=Ending.CONFIRMED,
+        cause="pool_exhausted",
+        verdicts=("effective",),
+        outcomes=("live", "confirmed"),
+        changed=True,
     ),
     Scenario(
-        "database",
-        "the replica itself gets slow: a larger pool would only feed it more",
-        Fault.SLOW_REPLICA,
-        Ending.HANDED,
-        "slow_database",
-        (),
-        False,
+        name="database",
+        story="the replica itself gets slow: a larger pool would only feed it more",
+        fault=Fault.SLOW_REPLICA,
+        ending=Ending.HANDED,
+        cause="slow_database",
     ),
     Scenario(
-        "unknown",
-        "one endpoint fails for a reason that no evidence explains",
-        Fault.BROKEN_ROUTE,
-        Ending.HANDED,
-        "unknown",
-        (),
-        False,
+        name="unknown",
+        story="one endpoint fails for a reason that no evidence explains",
+        fault=Fault.BROKEN_ROUTE,
+        ending=Ending.HANDED,
+        cause="unknown",
     ),
-    Scenario("calm", "nothing happens", Fault.NONE, Ending.QUIET, None, (), False),
     Scenario(
-        "harmful",
-        "the runbook is wrong: it shrinks the pool",
-        Fault.SPIKE,
-        Ending.HANDED,
-        "pool_exhausted",
-        ("harmful",),
-        False,
+        name="calm",
+        story="nothing happens",
+        fault=Fault.NONE,
+        ending=Ending.QUIET,
+        cause=None,
+    ),
+    Scenario(
+        name="harmful",
+        story="the runbook is wrong: it shrinks the pool",
+        fault=Fault.SPIKE,
+        ending=Ending.HANDED,
+        cause="pool_exhausted",
+        verdicts=("harmful",),
+        outcomes=("live", "reverted"),
         scale=(1, 4),
     ),
     Scenario(
-        "deaf",
-        "the target ignores the reload signal",
-        Fault.SPIKE,
-        Ending.HANDED,
-        "pool_exhausted",
-        (),
-        False,
+        name="deaf",
+        story="the target ignores the reload signal",
+        fault=Fault.SPIKE,
+        ending=Ending.HANDED,
+        cause="pool_exhausted",
+        outcomes=("failed: not_live",),
         on_hangup="ignore",
     ),
     Scenario(
-        "placebo",
-        "the target reports the new size and goes on as before",
-        Fault.SPIKE,
-        Ending.HANDED,
-        "pool_exhausted",
-        ("ineffective", "inconclusive"),
-        False,
+        name="placebo",
+        story="the target reports the new size and goes on as before",
+        fault=Fault.SPIKE,
+        ending=Ending.HANDED,
+        cause="pool_exhausted",
+        verdicts=("ineffective", "inconclusive"),
+        outcomes=("live", "reverted"),
         resize="restart",
     ),
     Scenario(
-        "orphan",
-        "ingest and detect die right after the change is live: nobody is left to judge it",
-        Fault.SPIKE,
-        Ending.TAKEN_BACK,
-        "pool_exhausted",
-        (),
-        False,
+        name="orphan",
+        story="ingest and detect die right after the change is live: nobody is left to judge it",
+        fault=Fault.SPIKE,
+        ending=Ending.TAKEN_BACK,
+        cause="pool_exhausted",
+        outcomes=("live", "reverted: confirm_deadline"),
         kill_when_live=True,
-        confirm_grace_ms=3_000,
-        confirm_quiet_ms=3_000,
+        confirm_grace_ms=3000,
+        confirm_quiet_ms=3000,
     ),
 )
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}

@@ -44,7 +44,9 @@ def lines(event: Event) -> list[str]:
 
 
 def _diagnosed(data: dict[str, Any] | Any) -> list[str]:
-    first, second = data["ranked"][0], data["ranked"][1]
+    first, *others = data["ranked"]
+    named = [one for one in others if one["cause"] != "unknown"]
+    second = (named or others)[0]
     told = [
         f"CAUSE     {data['cause']} ({first['probability_ppm'] / 10_000:.1f} %), suspect {first['suspect'] or 'none'}"
     ]

@@ -27,7 +27,7 @@ from tests.actuators.drivers.world import CONFIG, World
 
 pytestmark = pytest.mark.broker
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NEW = CONFIG.replace(b"32", b"64")
 WAIT_S = 30.0  # a start of act takes 1 s on an idle machine
 S, R = OutcomeStatus, OutcomeReason

@@ -1,6 +1,6 @@
 """How old a command is, and how far the topic is answered for."""
 
-from stream.act_progress import Progress, age_ms_at_fetch
+from stream.act.progress import Progress, age_ms_at_fetch
 
 HOUR_MS = 3_600_000
 

@@ -6,8 +6,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from schemas import envelope
 from schemas.commands import Command
 from schemas.envelope import Event, Headers
-from stream import act_inbox
-from stream.act_inbox import Foreign, Order, Unfit
+from stream.act import inbox
+from stream.act.inbox import Foreign, Order, Unfit
 from tests.actuators import commands
 
 KEY, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
@@ -23,7 +23,7 @@ def record(
 
 
 def read(headers: Headers, value: bytes | None, key: bytes = b"host/pool") -> Order | Unfit | Foreign:
-    return act_inbox.command("host", TRUSTED, key, headers, value)
+    return inbox.command("host", TRUSTED, key, headers, value)
 
 
 def test_a_signed_command_is_an_order_with_its_signer() -> None:

@@ -7,7 +7,7 @@ from actuators.deadline import Instant
 from actuators.edits import toml
 from schemas import actuator
 from stream import keys
-from stream.act_inbox import Keys
+from stream.act.inbox import Keys
 from stream.settings import Settings
 
 BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")

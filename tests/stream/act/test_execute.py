@@ -14,9 +14,9 @@ from actuators.drivers import files
 from actuators.ledger import Ledger, State
 from schemas.actuator import Actuator
 from schemas.commands import Command, CommandKind, Outcome, OutcomeReason, OutcomeStatus
-from stream import act_execute
-from stream.act_execute import Hands
-from stream.act_inbox import Order, Unfit
+from stream.act import execute
+from stream.act.execute import Hands
+from stream.act.inbox import Order, Unfit
 from tests.actuators import commands
 from tests.actuators.drivers import world
 from tests.actuators.drivers.world import CONFIG, World
@@ -38,12 +38,12 @@ class Bench:
         self.now = Instant(self.now.wall_ms + ms, self.now.boot_ms + ms, self.now.boot_id)
 
     def do(self, command: Command, signer: str | None = "key", age_ms: int = 0) -> Outcome:
-        outcome = act_execute.execute(self.hands, Order(command, signer), lambda: age_ms)
+        outcome = execute.execute(self.hands, Order(command, signer), lambda: age_ms)
         assert self.hands.ledger.unsent()[-1].outcome == outcome, "what is answered is in the ledger"
         return outcome
 
     def due(self) -> list[Outcome]:
-        return act_execute.take_back_due(self.hands, retry=True)
+        return execute.take_back_due(self.hands, retry=True)
 
     def state(self) -> State | None:
         entry = self.hands.ledger.entry("c1")
@@ -55,7 +55,7 @@ class Bench:
         self.hands.ledger.close()
         book = Ledger(path)
         self.hands = Hands.of(self.hands.actuator, self.hands.folder, book, self.hands.kill_file, lambda: self.now)
-        return act_execute.reconcile(self.hands)
+        return execute.reconcile(self.hands)
 
 
 class Bed:
@@ -126,7 +126,7 @@ def test_a_refusal_is_remembered_but_a_forgery_is_not(bed: Bed) -> None:
 
 def test_a_record_that_is_no_command_is_refused(bed: Bed) -> None:
     bench = bed.bench()
-    outcome = act_execute.execute(bench.hands, Unfit("x", 2, {"tenant": "acme"}, "field action: missing"), lambda: 0)
+    outcome = execute.execute(bench.hands, Unfit("x", 2, {"tenant": "acme"}, "field action: missing"), lambda: 0)
     assert (outcome.command, outcome.shard, outcome.reason) == ("x", 2, OutcomeReason.MALFORMED)
     assert bench.hands.ledger.recorded("x") is None
 
@@ -368,7 +368,7 @@ def test_values_of_secret_keys_leave_the_host_as_hashes_only(bed: Bed) -> None:
     target = bench.hands.actuator.targets[0].model_copy(update={"key": "pool.pin_size", "maximum": 9_999})
     change = files.plan(target, bench.hands.folder, 4712, bench.hands.ledger.salt)
     entry = bench.hands.ledger.intend(commands.command(), target, change, bench.now)
-    outcome = act_execute._settle(bench.hands, entry, State.FAILED, OutcomeStatus.FAILED, OutcomeReason.NOT_LIVE, "")
+    outcome = execute._settle(bench.hands, entry, State.FAILED, OutcomeStatus.FAILED, OutcomeReason.NOT_LIVE, "")
     text = outcome.model_dump_json()
     assert "4711" not in text
     assert "4712" not in text

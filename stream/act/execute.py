@@ -23,8 +23,8 @@ from actuators.policy import admission
 from actuators.policy.admission import Admitted, Facts, Refusal, Unread
 from schemas.actuator import Actuator
 from schemas.commands import Command, CommandKind, Outcome, OutcomeReason, OutcomeStatus
-from stream import act_report
-from stream.act_inbox import Order, Unfit
+from stream.act import report
+from stream.act.inbox import Order, Unfit
 
 _OLD_NOT_LIVE = "the old value is in the file again, but not every process reports it"
 _TRUE: dict[State, OutcomeStatus] = {
@@ -65,7 +65,7 @@ class Hands:
 def execute(hands: Hands, order: Order | Unfit, age_ms: Callable[[], int]) -> Outcome:
     """Carry the order out, or say why not. A known id is answered with its recorded outcome, whoever asks."""
     if isinstance(order, Unfit):
-        return _answer(hands, act_report.unfit(hands.actuator.name, order, hands.clock().wall_ms), known=False)
+        return _answer(hands, report.unfit(hands.actuator.name, order, hands.clock().wall_ms), known=False)
     with _turn(hands, order.command):
         recorded = hands.ledger.recorded(order.command.command)
         if recorded is not None:
@@ -108,13 +108,13 @@ def _apply(hands: Hands, order: Order, age_ms: Callable[[], int]) -> Outcome:
     decision = admission.admit(command, _facts(hands, order, age_ms, accepted))
     if isinstance(decision, Refusal):
         forged = decision.reason is OutcomeReason.BAD_SIGNATURE
-        return _answer(hands, act_report.refused(command, decision, accepted.wall_ms), known=not forged)
+        return _answer(hands, report.refused(command, decision, accepted.wall_ms), known=not forged)
     try:
         change = files.plan(decision.target, hands.folder, decision.value, hands.ledger.salt)
         before = files.ready(decision.target, hands.folder, change.before)
     except DriverError as error:
         refusal = Refusal(error.reason, error.detail)
-        return _answer(hands, act_report.failed(command, refusal, accepted.wall_ms))
+        return _answer(hands, report.failed(command, refusal, accepted.wall_ms))
     return _carry_out(hands, command, decision, change, before.reports, accepted)
 
 
@@ -191,7 +191,7 @@ def _word(hands: Hands, order: Order, obey: Callable[[Hands, Command, Entry], Ou
     if refusal is not None or entry is None:
         assert refusal is not None
         forged = refusal.reason is OutcomeReason.BAD_SIGNATURE
-        return _answer(hands, act_report.refused(command, refusal, hands.clock().wall_ms), known=not forged)
+        return _answer(hands, report.refused(command, refusal, hands.clock().wall_ms), known=not forged)
     return obey(hands, command, entry)
 
 
@@ -215,8 +215,8 @@ def _told(hands: Hands, command: Command, entry: Entry, detail: str) -> Outcome:
     status, reason = _TRUE[entry.state], OutcomeReason.NONE
     if entry.state is State.REVERTED and entry.word is None:
         reason = OutcomeReason.CONFIRM_DEADLINE
-    about = act_report.About(entry, command, command.kind, hands.folder, hands.ledger.salt)
-    return _answer(hands, act_report.changed(about, status, reason, detail, hands.clock().wall_ms))
+    about = report.About(entry, command, command.kind, hands.folder, hands.ledger.salt)
+    return _answer(hands, report.changed(about, status, reason, detail, hands.clock().wall_ms))
 
 
 def _take_back(hands: Hands, entry: Entry, word: Command | None) -> Outcome:
@@ -263,8 +263,8 @@ def _settle(
 ) -> Outcome:
     """Ledger and outcome together. The command is the word that was obeyed, or the apply itself."""
     now_ms = hands.clock().wall_ms
-    about = act_report.About(entry, word or entry.command, kind, hands.folder, hands.ledger.salt)
-    outcome = act_report.changed(about, status, reason, detail, now_ms, reports, before)
+    about = report.About(entry, word or entry.command, kind, hands.folder, hands.ledger.salt)
+    outcome = report.changed(about, status, reason, detail, now_ms, reports, before)
     hands.ledger.settle(entry, state, outcome, now_ms)
     return outcome
 

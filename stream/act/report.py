@@ -9,7 +9,7 @@ from actuators.edits import secrets, spans, toml
 from actuators.ledger import Entry
 from actuators.policy.admission import Refusal
 from schemas.commands import Command, CommandKind, Outcome, OutcomeReason, OutcomeStatus, Reload
-from stream.act_inbox import Unfit
+from stream.act.inbox import Unfit
 
 STANDS = frozenset({OutcomeStatus.LIVE, OutcomeStatus.CONFIRMED, OutcomeStatus.UNKNOWN})
 
