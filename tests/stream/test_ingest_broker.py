@@ -109,7 +109,7 @@ def test_workers_that_join_die_and_stand_still_lose_and_repeat_nothing(
 
     feed(60)
     with rig.running(made) as stays, rig.running(made) as faulty:
-        harness.until(lambda: rig.done(made, rig.ends(records)), "both together rig.read to the ends")
+        harness.until(lambda: rig.done(made, rig.ends(records)), "both together read to the ends")
         for _ in range(10):
             feed(10)
             time.sleep(draw.uniform(0, 0.2))
@@ -228,7 +228,7 @@ def test_an_offset_beyond_the_end_needs_an_operator(bootstrap: str, prefix: str,
     asyncio.run(commit(made, f"{prefix}g-ingest", TopicPartition(made.topics.spans, 1), 50))
     with rig.running(made) as worker:
         assert worker.wait(40) == exits.OPERATOR
-    assert f"{made.topics.spans}[1] rig.ends at 0, 50 was read" in rig.said(made)
+    assert f"{made.topics.spans}[1] ends at 0, 50 was read" in rig.said(made)
     assert "douse state rebase" in rig.said(made)
 
 
