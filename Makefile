@@ -53,13 +53,14 @@ scenarios: $(READY) ## pool five times, the other scenarios once, and the table 
 	$(BIN)/python -m benchmarks.scenarios
 
 faults: $(READY) ## the kill and pause matrix, long
-	$(BIN)/python -m benchmarks.faults
+	for turn in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/pytest -q --timeout 900 -m proof tests/faults tests/stream/detect; done
 
-fuzz: $(READY) ## a million adversarial inputs
-	$(BIN)/python -m benchmarks.fuzz
+fuzz: $(READY) ## every property of the core on a hundred times as many cases
+	$(PYTEST) --hypothesis-profile fuzz -m "not broker and not proof" tests/schemas tests/detectors tests/actuators
 
 bench: $(READY) ## the benchmarks that the README's figures come from
 	$(BIN)/python -m benchmarks.verdict
+	$(BIN)/python -m benchmarks.tick
 
 demo: $(READY) ## the story, live: make demo SCENARIO=pool|database|unknown|calm|harmful|deaf|placebo|orphan
 	$(BIN)/douse demo --scenario $(SCENARIO)

@@ -17,8 +17,8 @@ from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaErro
 from schemas import journal
 from stream import shard
 from stream.broker.errors import BrokerError
-from stream.checkpoint import Checkpoint
 from stream.control import Control
+from stream.detect.checkpoint import Checkpoint
 from stream.topics import Topics
 from stream.trouble import OperatorNeededError
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests import kafka, proof_table
 
@@ -16,6 +17,7 @@ RUN_FOLDER = pytest.StashKey[Path]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """The controlling process makes the run's folder; the workers of pytest-xdist get its name."""
+    settings.register_profile("fuzz", max_examples=10_000, deadline=None, print_blob=True)
     handed = getattr(config, "workerinput", {}).get("douse_run_folder")
     config.stash[RUN_FOLDER] = Path(handed or tempfile.mkdtemp(prefix="douse-tests-"))
 

@@ -16,11 +16,11 @@ END_S = 30.0  # a clean stop takes 0.3 s
 
 
 def jar_folder() -> Path:
-    """The fetched jars; skips with the reason where they cannot be had."""
+    """The fetched jars. Without a broker nothing is proven: a test that needs one fails and says what to do."""
     try:
         return jars.fetch(jars.source(os.environ))
     except BrokerError as error:
-        pytest.skip(f"no broker: {error}. Or name one: DOUSE_TEST_BOOTSTRAP=host:port make test")
+        pytest.fail(f"no broker: {error}. Or name one: DOUSE_TEST_BOOTSTRAP=host:port make test", pytrace=False)
 
 
 def shared(run_folder: Path) -> str:

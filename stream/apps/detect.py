@@ -9,14 +9,15 @@ from faust.types import TP
 
 from schemas import journal
 from stream import engine as real_engine
-from stream import keeper, keys, topics
+from stream import keys, topics
 from stream import shard as real_shard
-from stream.checkpoint import LOADS_AT_ONCE, Checkpoint
+from stream.detect import keeper
+from stream.detect.checkpoint import LOADS_AT_ONCE, Checkpoint
+from stream.detect.publisher import Publisher
+from stream.detect.ticker import Ticker
 from stream.faustlib import app as faust_app
 from stream.faustlib import exits, guard, run
-from stream.publisher import Publisher
 from stream.settings import Settings
-from stream.ticker import Ticker
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from schemas import journal
 from schemas.journal import Position, Progress, Signed, Telemetry, Tick
 from stream import rebase, shard, specs, topics
-from stream.checkpoint import Checkpoint, Found
 from stream.control import Control, Kill
+from stream.detect.checkpoint import Checkpoint, Found
 
 SPECS = specs.load(Path(__file__).parents[2] / "examples" / "acme" / "specs").specs
 KILL = Kill("global", True, "ann", "storm", 1)

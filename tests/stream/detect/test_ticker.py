@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schemas import journal
-from stream import ticker
+from stream.detect import ticker
 from stream.faustlib import exits
 
 

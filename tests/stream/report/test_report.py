@@ -15,8 +15,8 @@ from stream.report import build as report
 from stream.report import markdown as report_markdown
 from stream.report import story as report_story
 from stream.report.model import Moment, Report, Standing
-from tests.stream import report_timelines as made
-from tests.stream.report_timelines import INCIDENT, ONSET_S, Timeline
+from tests.stream.report import timelines as made
+from tests.stream.report.timelines import INCIDENT, ONSET_S, Timeline
 
 
 def built(story: Timeline) -> Report:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from aiokafka.errors import ProducerFenced
 
-from stream import checkpoint, topics
+from stream import topics
+from stream.detect import checkpoint
 
 pytestmark = pytest.mark.broker
 

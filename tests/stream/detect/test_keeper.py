@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import journal
-from stream import keeper
-from stream.checkpoint import Found, Journal
+from stream.detect import keeper
+from stream.detect.checkpoint import Found, Journal
 from stream.effects import Outlet, Publish
 from stream.faustlib import exits, guard
 from tests.faults import counting

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from schemas import journal
+from stream.detect.publisher import Publisher
 from stream.faustlib import exits, watchdog
-from stream.publisher import Publisher
 
 IN_FLIGHT_MAX = 4  # a broker that stalls gets no pile of ticks with one timestamp; the fold would ignore them anyhow
 

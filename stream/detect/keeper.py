@@ -14,9 +14,9 @@ from typing import Any, NoReturn, Protocol, assert_never
 
 from schemas import journal
 from stream import effects
-from stream.checkpoint import MANIFEST, Checkpoint, Found, Journal
+from stream.detect.checkpoint import MANIFEST, Checkpoint, Found, Journal
+from stream.detect.publisher import Publisher
 from stream.faustlib import contiguity, exits, guard
-from stream.publisher import Publisher
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from stream.faustlib import exits
 from tests.detectors import observe_loop, otlp_made
 from tests.faults import harness
-from tests.stream import ingest_world as rig
+from tests.stream.ingest import rig
 
 pytestmark = pytest.mark.broker
 

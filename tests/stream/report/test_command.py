@@ -15,7 +15,7 @@ from stream.reach import Stored
 from stream.report import command as report_command
 from stream.report import events as archive_reader
 from stream.settings import Settings
-from tests.stream import report_timelines as made
+from tests.stream.report import timelines as made
 
 
 def stored(offset: int, event: Event) -> Stored:
