@@ -26,7 +26,7 @@ from schemas.commands import Command, Outcome, OutcomeReason, OutcomeStatus
 
 VERSION = "1"
 HOUR_MS = 3_600_000
-KEEP_MS = 30 * 24 * HOUR_MS  # commands live 7 days on their topic; after that an id cannot come back
+KEEP_MS = 30 * 24 * HOUR_MS  # commands live 7 days on their topic; later an id comes back only with bad intent
 SALT_BYTES = 32
 UNSENT_MAX = 500  # in one go: some MB of outcomes
 
@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS outcomes (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, command TEXT, body BLOB NOT NULL,
     time_ms INTEGER NOT NULL, sent INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS outcomes_command ON outcomes (command);
+CREATE TABLE IF NOT EXISTS spent (command TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS kills (
     scope TEXT PRIMARY KEY, is_on INTEGER NOT NULL, time_ms INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS frozen (
@@ -144,6 +145,10 @@ class Ledger:
         row = self._one("SELECT body FROM outcomes WHERE command = ? ORDER BY number DESC LIMIT 1", command)
         return None if row is None else Outcome.read(canonical.loads(row[0]))
 
+    def spent(self, command: str) -> bool:
+        """True if this id was answered so long ago that the answer is forgotten."""
+        return self._one("SELECT 1 FROM spent WHERE command = ?", command) is not None
+
     def entry(self, command: str) -> Entry | None:
         """The change that this apply command made."""
         row = self._one(f"SELECT {_COLUMNS} FROM changes WHERE command = ?", command)
@@ -178,11 +183,14 @@ class Ledger:
             body = None if word is None else canonical.dumps(word.fields())
             base.execute("UPDATE changes SET word_json = ? WHERE command = ?", (body, command))
 
-    def settle(self, entry: Entry, state: State, outcome: Outcome, time_ms: int) -> None:
-        """The outcome, and with it the new state of the change; UNKNOWN freezes the target, REVERTED thaws it."""
+    def settle(self, entry: Entry, state: State, outcome: Outcome, time_ms: int) -> Outcome:
+        """The outcome, and with it the new state of the change; UNKNOWN freezes the target, REVERTED thaws it.
+
+        Gives what is said: the first form of this outcome, if it is not new.
+        """
         with self._transaction() as base:
             _move(base, entry.command.command, state)
-            _note(base, outcome, outcome.command, time_ms)
+            said = _note(base, outcome, outcome.command, time_ms)
             if state is State.UNKNOWN:
                 why = f"{outcome.reason.value}: {outcome.detail}"
                 frozen = (entry.target.id, entry.command.command, why, time_ms)
@@ -190,11 +198,12 @@ class Ledger:
             elif state is State.REVERTED:
                 key = (entry.target.id, entry.command.command)
                 base.execute("DELETE FROM frozen WHERE target = ? AND command = ?", key)
+        return said
 
-    def answer(self, outcome: Outcome, time_ms: int, *, known: bool = True) -> None:
+    def answer(self, outcome: Outcome, time_ms: int, *, known: bool = True) -> Outcome:
         """An outcome that moves no change. With `known` false its command id stays unknown: a forgery."""
         with self._transaction() as base:
-            _note(base, outcome, outcome.command if known else None, time_ms)
+            return _note(base, outcome, outcome.command if known else None, time_ms)
 
     def repeat(self, command: str) -> None:
         """Send the recorded outcome of this id once more."""
@@ -254,9 +263,17 @@ class Ledger:
         return frozenset(str(row[0]) for row in self._all("SELECT scope FROM kills WHERE is_on = 1"))
 
     def prune(self, now_ms: int) -> None:
-        """Forget what is settled, sent and older than a command can live on its topic."""
+        """Forget what is settled, sent and older than a command can live on its topic; but never that an id was used.
+
+        A command's age is that of its record: a copy that somebody kept and sends again is young.
+        """
         before = now_ms - KEEP_MS
         with self._transaction() as base:
+            base.execute(
+                "INSERT OR IGNORE INTO spent SELECT command FROM outcomes "
+                "WHERE command IS NOT NULL AND sent = 1 AND time_ms < ?",
+                (before,),
+            )
             base.execute("DELETE FROM outcomes WHERE sent = 1 AND time_ms < ?", (before,))
             settled = (before, State.REVERTED, State.FAILED)
             base.execute("DELETE FROM changes WHERE accepted_ms < ? AND state IN (?, ?)", settled)
@@ -318,14 +335,20 @@ def _move(base: sqlite3.Connection, command: str, state: State) -> None:
     base.execute("UPDATE changes SET state = ? WHERE command = ?", (state, command))
 
 
-def _note(base: sqlite3.Connection, outcome: Outcome, command: str | None, time_ms: int) -> None:
-    """One row for each event id. What is true once more is the newest again, and sent once more."""
+def _note(base: sqlite3.Connection, outcome: Outcome, command: str | None, time_ms: int) -> Outcome:
+    """One row, and one content, for each event id. What is true once more is the newest again, and sent once more.
+
+    A forgery may name the id of a true command: the row stays the true one's.
+    """
     event = outcome_id(outcome.command, outcome.status, outcome.reason)
-    base.execute("DELETE FROM outcomes WHERE id = ? AND (command IS NULL OR ? IS NOT NULL)", (event, command))
+    row = base.execute("SELECT command, body, time_ms FROM outcomes WHERE id = ?", (event,)).fetchone()
+    owner, body, said_ms = row or (None, canonical.dumps(outcome.fields()), time_ms)
+    base.execute("DELETE FROM outcomes WHERE id = ?", (event,))
     base.execute(
-        "INSERT OR IGNORE INTO outcomes (id, command, body, time_ms) VALUES (?, ?, ?, ?)",
-        (event, command, canonical.dumps(outcome.fields()), time_ms),
+        "INSERT INTO outcomes (id, command, body, time_ms) VALUES (?, ?, ?, ?)",
+        (event, owner or command, body, said_ms),
     )
+    return Outcome.read(canonical.loads(body))
 
 
 def _taken(path: Path) -> int:

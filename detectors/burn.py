@@ -82,7 +82,8 @@ def rates(series: Series, plan: Book, end_s: NDArray[np.int64]) -> Burn:
     rate = share / plan.budget
     lane = np.arange(k)
     long_rate, short_rate = rate[plan.long, lane], rate[plan.short, lane]
-    thin = total[plan.long, lane] * plan.factor * plan.budget <= 1.0
+    with np.errstate(invalid="ignore"):  # an unused tier without events: nothing times infinity, which fires nothing
+        thin = total[plan.long, lane] * plan.factor * plan.budget <= 1.0
     fires = (long_rate > plan.factor) & (short_rate > plan.factor) & ~thin
     return Burn(end_s, good, total, coverage, rate, fires, thin)
 

@@ -167,11 +167,13 @@ class RefusalReason(StrEnum):
     CAP_TENANT = "cap_tenant"
     CAP_TARGET = "cap_target"
     UNKNOWN_OUTCOME = "unknown_outcome"
+    UNCONFIRMED = "unconfirmed"
+    """An earlier change of the target is neither confirmed nor taken back yet."""
     ATTEMPTS = "attempts"
     CAUSE_UNKNOWN = "cause_unknown"
     NO_MITIGATION = "no_mitigation"
     NOT_ALLOWED = "not_allowed"
-    """The objective reports only."""
+    """The objective reports only, or so does the leave of its tenant."""
 
 
 class Refused(IncidentEvent):
@@ -230,7 +232,11 @@ class HandedOver(IncidentEvent):
     reason: str
     detail: str
     stands: bool
-    """True where a change of douse still stands."""
+    """True where a change of douse still stands, or may stand."""
+    burn: tuple[TierBurn, ...] = ()
+    """The figures of this moment; none where the objective was withdrawn or the incident is over."""
+    budget: Budget | None = None
+    latency: Latency | None = None
 
 
 class Closed(IncidentEvent):

@@ -9,6 +9,7 @@ import typer
 
 from stream import commands_control, commands_look, commands_specs, console
 from stream.broker.errors import BrokerError
+from stream.demo.scenario import SCENARIOS
 from stream.settings import Settings
 from stream.trouble import OperatorNeededError
 
@@ -21,7 +22,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="douse puts out error-budget burn: sees it, changes the one thing that stops it, proves it or takes it back.",
-    epilog="Exit codes: 0 done, 2 wrong usage, 69 no broker, 70 start me again, 78 a person is needed.",
+    epilog="Exit codes: 0 done, 1 a claim broke (demo), 2 wrong usage, 69 no broker, 70 start me again, 78 a person "
+    "is needed, 130 Ctrl-C.",
 )
 topics_app = typer.Typer(no_args_is_help=True, help="The topics that douse writes.")
 app.add_typer(topics_app, name="topics")
@@ -118,11 +120,13 @@ def act(ctx: typer.Context) -> None:
 def broker(
     ctx: typer.Context,
     folder: Annotated[Path | None, typer.Option("--folder", help="Where it keeps its data.")] = None,
-    port: Annotated[int | None, typer.Option("--port", min=1, max=65_535, help="Default: a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65_535, help="Default: 9092, or a free one where that is taken.")
+    ] = None,
 ) -> None:
     """Run a Kafka broker for a laptop until Ctrl-C.
 
-    Example: douse broker --port 9092
+    Example: douse broker
     """
     settings = console.load(ctx)
     from stream.broker import serve
@@ -130,9 +134,13 @@ def broker(
     raise typer.Exit(serve.serve(folder or settings.data_folder / "broker", port))
 
 
-@app.command()
+@app.command(
+    epilog="Exit codes: 0 every claim was seen to hold, 1 one was not, 2 no such scenario, 69 no broker, 130 Ctrl-C."
+)
 def demo(
-    scenario: Annotated[str, typer.Option("--scenario", help="Which incident to play.")] = "pool",
+    scenario: Annotated[
+        str, typer.Option("--scenario", help=f"Which incident to play: {', '.join(SCENARIOS)}.")
+    ] = "pool",
 ) -> None:
     """Play an incident on real parts: broker, target, load, and the three apps.
 
@@ -147,7 +155,10 @@ def demo(
 def create(
     ctx: typer.Context,
     sources: Annotated[bool, typer.Option("--sources", help="Make the OTLP topics as well.")] = False,
-    source_partitions: Annotated[int, typer.Option("--source-partitions", min=1, max=1000)] = 4,
+    source_partitions: Annotated[
+        int,
+        typer.Option("--source-partitions", min=1, max=1000, help="Partitions of each OTLP topic made by --sources."),
+    ] = 4,
     replication: Annotated[int, typer.Option("--replication", min=1, max=9, help="Copies of each partition.")] = 1,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     wait: Wait = console.WAIT_S,

@@ -3,6 +3,7 @@
 import os
 import pwd
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,10 @@ state_app = typer.Typer(no_args_is_help=True, help="The state of detect's shards
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a broker before exit code 69.")]
 Tenant = Annotated[str | None, typer.Option("--tenant", help="Only for this tenant.")]
-Environment = Annotated[str, typer.Option("--environment", help="The tenant's environment.")]
+Environment = Annotated[
+    str | None,
+    typer.Option("--environment", help="Only in this environment of the tenant; default: all that it has."),
+]
 Mitigation = Annotated[str | None, typer.Option("--mitigation", help="Only for this mitigation.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for those who look later.")]
 
@@ -50,6 +54,25 @@ def keys_init(
     _print_keys(keys.init(where, actuator or keys.DEFAULT_ACTUATORS), json_output)
 
 
+@keys_app.command("add")
+def keys_add(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The actuator's name, as its actuator.toml has it.")],
+    folder: Annotated[Path | None, typer.Option("--folder", help="Default: the setting keys_folder.")] = None,
+    json_output: Json = False,
+) -> None:
+    """Make the key of one more actuator in a folder that has keys already. Nothing is ever overwritten.
+
+    Its outcomes count once the settings of every ingest list the new public key in trusted_actuator_keys; on its own
+    machine actuator_key_file names the private one.
+
+    Example: douse keys add web-7
+    """
+    from stream import keys
+
+    _print_keys(keys.add(folder or console.load(ctx).keys_folder, name), json_output)
+
+
 @keys_app.command("show")
 def keys_show(
     ctx: typer.Context,
@@ -70,15 +93,31 @@ def kill_on(
     ctx: typer.Context,
     reason: Reason,
     tenant: Tenant = None,
-    environment: Environment = "default",
+    environment: Environment = None,
     mitigation: Mitigation = None,
+    force: Annotated[bool, typer.Option("--force", help="Also for a mitigation that no spec names.")] = False,
     wait: Wait = console.WAIT_S,
 ) -> None:
     """Stop all applies, everywhere or in one scope. Reverts go on.
 
+    A tenant is stopped wherever the specs in force name it. Names that they do not have are refused:
+    --environment for a tenant, --force for a mitigation set such a switch all the same.
+
     Example: douse kill on --tenant acme-corp --reason "migration tonight"
     """
-    _switch(ctx, True, reason, _scope(tenant, environment, mitigation), wait)
+    _check_scope(tenant, environment, mitigation)
+    from stream import control, scopes
+
+    def chosen(found: "Control") -> tuple[str, ...]:
+        if tenant is not None and environment is not None:
+            return (control.tenant_scope(tenant, environment),)
+        if tenant is not None:
+            return scopes.of_tenant(found.specs, tenant)
+        if mitigation is not None and not force:
+            return (scopes.of_mitigation(found.specs, mitigation),)
+        return (control.mitigation_scope(mitigation),) if mitigation is not None else (control.GLOBAL,)
+
+    _switch(ctx, True, reason, chosen, wait)
 
 
 @kill_app.command("off")
@@ -86,15 +125,27 @@ def kill_off(
     ctx: typer.Context,
     reason: Reason,
     tenant: Tenant = None,
-    environment: Environment = "default",
+    environment: Environment = None,
     mitigation: Mitigation = None,
     wait: Wait = console.WAIT_S,
 ) -> None:
     """Allow applies again in exactly this scope; other switches stay as they are.
 
+    For a tenant: all its switches that are on, or that of one --environment. Where none is on, nothing is written.
+
     Example: douse kill off --tenant acme-corp --reason "migration done"
     """
-    _switch(ctx, False, reason, _scope(tenant, environment, mitigation), wait)
+    _check_scope(tenant, environment, mitigation)
+    from stream import control, scopes
+
+    def chosen(found: "Control") -> tuple[str, ...]:
+        if tenant is not None and environment is not None:
+            return (control.tenant_scope(tenant, environment),)
+        if tenant is not None:
+            return scopes.on_for_tenant(found.kills, tenant)
+        return (scopes.on_for_mitigation(found.kills, mitigation),) if mitigation is not None else (control.GLOBAL,)
+
+    _switch(ctx, False, reason, chosen, wait)
 
 
 @kill_app.command("show")
@@ -166,36 +217,38 @@ def _print_keys(files: "tuple[KeyFile, ...]", json_output: bool) -> None:
         print(f"{each.keyid}  {'private' if each.private else 'public '}  {each.path}")
 
 
-def _scope(tenant: str | None, environment: str, mitigation: str | None) -> str:
-    from stream import control
-
+def _check_scope(tenant: str | None, environment: str | None, mitigation: str | None) -> None:
     if tenant is not None and mitigation is not None:
         raise typer.BadParameter("a switch has one scope: name the tenant or the mitigation", param_hint="--mitigation")
-    for option, word in (("--tenant", tenant), ("--mitigation", mitigation)):
+    if environment is not None and tenant is None:
+        raise typer.BadParameter("is no scope alone; name the tenant as well", param_hint="--environment")
+    for option, word in (("--tenant", tenant), ("--environment", environment), ("--mitigation", mitigation)):
         if word is not None and not word.strip():
             raise typer.BadParameter("is empty; name one, or leave the option out for everything", param_hint=option)
-    if tenant is not None:
-        return control.tenant_scope(tenant, environment)
-    return control.mitigation_scope(mitigation) if mitigation is not None else control.GLOBAL
 
 
-def _switch(ctx: typer.Context, on: bool, reason: str, scope: str, wait: float) -> None:
+def _switch(
+    ctx: typer.Context, on: bool, reason: str, chosen: Callable[["Control"], tuple[str, ...]], wait: float
+) -> None:
+    """Writes the switch of every chosen scope, and shows each when the broker has it."""
     from stream import control, keys, topics
 
     settings = console.load(ctx)
     keyid, key = keys.load_private(settings.operator_key_file)
     by = pwd.getpwuid(os.getuid()).pw_name
+    topic = topics.names(settings.topic_prefix).control
 
     async def work() -> None:
         before = await _control(settings, wait)
-        now_ms = time.time_ns() // 1_000_000
-        if scope in before.kills:  # a clock that went back must not make the new switch the older one
-            now_ms = max(now_ms, before.kills[scope].time_ms + 1)
-        event = control.kill_event(control.Kill(scope, on, by, reason, now_ms))
-        await control.publish(settings.bootstrap, topics.names(settings.topic_prefix).control, event, keyid, key)
+        for scope in chosen(before):
+            now_ms = time.time_ns() // 1_000_000
+            if scope in before.kills:  # a clock that went back must not make the new switch the older one
+                now_ms = max(now_ms, before.kills[scope].time_ms + 1)
+            event = control.kill_event(control.Kill(scope, on, by, reason, now_ms))
+            await control.publish(settings.bootstrap, topic, event, keyid, key)
+            print(f"kill switch {scope} is {'ON: nothing is applied there; reverts go on' if on else 'off'}")
 
     console.wait(work())
-    print(f"kill switch {scope} is {'ON: nothing is applied there; reverts go on' if on else 'off'}")
 
 
 async def _control(settings: Settings, wait: float) -> "Control":

@@ -1,5 +1,6 @@
 """`douse incidents` and `douse report`: what happened, from the public topics alone."""
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +26,7 @@ def incidents(
 
     Example: douse incidents --tenant acme-corp
     """
-    from schemas import envelope
+    from stream.incidents import NARROW, WIDE
 
     board = console.wait(_board(console.load(ctx), wait))
     for line in board.rejected:
@@ -37,25 +38,12 @@ def incidents(
     if not lines:
         print("no incidents")
         return
-    console.table(
-        f"{len(lines)} incidents",
-        ("incident", "tenant", "service", "SLO", "opened", "state", "since", "cause", "verdict", ""),
-        (
-            (
-                line.incident,
-                line.tenant if line.environment == "default" else f"{line.environment}/{line.tenant}",
-                line.service,
-                line.slo,
-                envelope.rfc3339(line.opened_ms),
-                line.state,
-                envelope.rfc3339(line.changed_ms),
-                line.cause,
-                line.verdict,
-                line.said,
-            )
-            for line in lines
-        ),
-    )
+    now_ms = time.time_ns() // 1_000_000
+    title = f"{console.count(len(lines), 'incident')}, times in UTC"
+    if console.on_terminal():
+        console.table(title, NARROW, (line.narrow(now_ms) for line in lines))
+    else:
+        console.table(title, WIDE, (line.wide(now_ms) for line in lines))
 
 
 def report(
@@ -69,7 +57,7 @@ def report(
 ) -> None:
     """Write report.json and report.md of one incident.
 
-    Example: douse report 0f3a... --folder out/
+    Example: douse report latest, or douse report 0f3a --folder out/
     """
     from stream import reach
 

@@ -114,7 +114,7 @@ def _show(loaded: "Loaded") -> None:
 
     specs = loaded.specs
     console.table(
-        f"{len(specs.slos)} objectives",
+        console.count(len(specs.slos), "objective"),
         ("SLO", "service", "target", "period", "tiers", "may act"),
         (
             (
@@ -129,8 +129,9 @@ def _show(loaded: "Loaded") -> None:
         ),
     )
     print(
-        f"{len(specs.mitigations)} mitigations, {len(specs.runbooks)} runbooks, {len(specs.targets)} targets, "
-        f"{len(specs.autonomy)} autonomy rules; revision {specs.revision}"
+        f"{console.count(len(specs.slos), 'objective')}, {console.count(len(specs.mitigations), 'mitigation')}, "
+        f"{console.count(len(specs.runbooks), 'runbook')}, {console.count(len(specs.targets), 'target')}, "
+        f"{console.count(len(specs.autonomy), 'autonomy rule')}; revision {specs.revision}"
     )
     for note in loaded.notes:
         print(f"note: {note}")

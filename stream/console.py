@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,12 +19,23 @@ from stream.trouble import OperatorNeededError
 
 OK, USAGE, BROKER_AWAY, AGAIN, OPERATOR = 0, 2, 69, 70, 78
 WAIT_S = 30.0
+PROSE_CHARS_MIN = 15  # the longest word of an incident is `pool_exhausted,`
+BORDER_CHARS = 3  # a line between two columns, and a space on each side of it
 
 Result = TypeVar("Result")
 
 
 class Group(TyperGroup):
     """Turns what can go wrong outside into one line and an exit code, for every command below it."""
+
+    ORDER: Sequence[str] = (
+        *("run", "demo", "specs", "incidents", "report", "kill", "keys", "topics", "broker"),
+        *("ingest", "detect", "act", "state"),
+    )
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002  # as above
+        """What is needed first comes first."""
+        return sorted(self.commands, key=self.ORDER.index)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer.Context is click's
         """Runs the command."""
@@ -68,15 +79,41 @@ def wait(work: Coroutine[Any, Any, Result]) -> Result:
         raise typer.Exit(130) from error
 
 
+def count(number: int, what: str) -> str:
+    """`1 incident`, `2 incidents`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def on_terminal() -> bool:
+    """Whether a person reads stdout on a screen; if not, it is a pipe or a file, and a row is a line."""
+    return sys.stdout.isatty()
+
+
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """A table on stdout."""
+    """A table on stdout: on a screen with a title and folded to its width, elsewhere a line a row and nothing cut."""
+    if not on_terminal():
+        for line in lines(columns, rows):
+            print(line)
+        return
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    screen, cells = Console(), [tuple(columns), *map(tuple, rows)]
+    widths = [max(len(part) for cell in column for part in cell.split("\n")) for column in zip(*cells, strict=True)]
+    # The last column, which has the prose, gives way first; all do where even that is not enough.
+    roomy = sum(widths[:-1]) + PROSE_CHARS_MIN + len(widths) * BORDER_CHARS <= screen.width
     grid = Table(title=title, title_justify="left")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*(escape(cell) for cell in row))
-    Console().print(grid)
+    for name, width in zip(cells[0][:-1], widths, strict=False):
+        grid.add_column(name, overflow="fold", width=width if roomy else None)
+    grid.add_column(cells[0][-1], overflow="fold")
+    for row in cells[1:]:
+        grid.add_row(*map(escape, row))
+    screen.print(grid)
+
+
+def lines(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """The head and each row as one line, cells below each other; an empty cell is `-`, so columns can be counted."""
+    cells = [tuple(columns), *(tuple(", ".join(cell.split("\n")) or "-" for cell in row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]

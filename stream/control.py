@@ -23,6 +23,7 @@ from stream.reach import Stored
 SOURCE = "/douse/operator"
 SPECS_KEY = "specs/all"
 GLOBAL = "global"
+TIME_MS_MAX = 253_402_300_799_999  # the end of the year 9999, as far as a time can be written
 
 
 class ControlType(StrEnum):
@@ -117,7 +118,7 @@ async def fold(records: AsyncIterator[Stored], trusted: Mapping[str, Ed25519Publ
             continue
         if isinstance(decided, Specs):
             control.specs = decided.specs
-        elif decided.scope in control.kills and decided.time_ms < control.kills[decided.scope].time_ms:
+        elif decided.scope in control.kills and not _newer(decided, control.kills[decided.scope]):
             control.rejected.append(f"offset {stored.offset} ({stored.key}): older than the switch that is in force")
         else:
             control.kills[decided.scope] = decided
@@ -128,6 +129,11 @@ async def publish(bootstrap: str, topic: str, keyed: tuple[str, Event], keyid: s
     """Signs the event and sends it. Raises BrokerError."""
     topic_key, event = keyed
     await reach.send(bootstrap, topic, [(topic_key, envelope.signed(event, keyid, key))])
+
+
+def _newer(decided: Kill, known: Kill) -> bool:
+    """The later counts; of two of one moment the one that stops."""
+    return (decided.time_ms, decided.on) >= (known.time_ms, known.on)
 
 
 def _event(kind: ControlType, data: dict[str, Any], time_ms: int) -> Event:
@@ -146,8 +152,10 @@ def _read(event: Event) -> tuple[str, Specs | Kill]:
             return SPECS_KEY, Specs(specs)
         if event.type == ControlType.KILL:
             kill = Kill(data["scope"], data["on"], data["by"], data["reason"], data["time_ms"])
-            if not (isinstance(kill.scope, str) and isinstance(kill.on, bool) and isinstance(kill.time_ms, int)):
+            if not (isinstance(kill.scope, str) and isinstance(kill.on, bool) and type(kill.time_ms) is int):
                 raise NotControlError("scope, on or time_ms is of another kind")
+            if not 0 <= kill.time_ms <= TIME_MS_MAX:
+                raise NotControlError(f"time_ms {kill.time_ms} is not within 0 to {TIME_MS_MAX}")
             return f"kill/{kill.scope}", kill
     except (KeyError, ValidationError) as error:
         raise NotControlError(f"cannot be read: {error}") from error

@@ -5,16 +5,20 @@ its owner, a
 successor, a zombie, a replay and a simulation that read the same partition decide the same, to the byte.
 """
 
-from typing import Any, assert_never
+from typing import assert_never
 
+from actuators.policy.guard import Refusal
 from actuators.policy.incident import Incident
 from actuators.policy.lifecycle import Phase
+from detectors.state import DataState
 from schemas import journal
 from schemas.commands import Outcome
+from schemas.control import KillDecided, SpecsDecided
+from schemas.events import Ending, RefusalReason
 from schemas.journal import Kind, Malformed, Position, Progress, Record, Signed, Telemetry, Tick
-from schemas.runbook import Cause
+from schemas.slo import Severity
 from schemas.specs import SpecSet
-from stream.core import cause, digest, intake, judge, opening, plan, sight
+from stream.core import cause, digest, intake, judge, opening, plan, settle, sight, sound, words
 from stream.core.desk import Desk
 from stream.core.intake import SourceGap
 from stream.core.sight import Sight
@@ -24,6 +28,8 @@ from stream.shard import Seen, ShardState
 __all__ = ["Malformed", "SourceGap", "fold"]
 
 SPECS_TYPE, KILL_TYPE = "dev.douse.control.specs", "dev.douse.control.kill"
+OUTCOME_TYPE = "dev.douse.outcome"
+INBOX_MAX = 10_000  # of 2 kB, between two ticks or before the first spec set; one command has a handful
 
 
 def fold(state: ShardState, record: Record) -> tuple[Publish, ...]:
@@ -74,46 +80,72 @@ def _signed(state: ShardState, signed: Signed, record: Record) -> None:
     if signed.offset <= intake.mark(state, Position(signed.topic, signed.partition, signed.previous), record.offset):
         state.count("rows_repeated")
         return
-    state.marks[key] = signed.offset
     if record.kind == Kind.OUTCOME:
+        _outcome(state, signed)
+    else:
+        _control(state, signed, record.offset)
+    state.marks[key] = signed.offset
+
+
+def _outcome(state: ShardState, signed: Signed) -> None:
+    """What cannot be read is no answer: its command goes unanswered, which freezes the target and tells a person."""
+    try:
+        Outcome.read(signed.data)
+    except (ValueError, TypeError):
+        state.count("outcomes_unreadable")
+        return
+    if signed.ce_type != OUTCOME_TYPE:
+        state.count("outcomes_unreadable")
+    elif len(state.inbox) >= INBOX_MAX:
+        state.count("outcomes_left_out")
+    else:
         state.inbox.append(dict(signed.data))
-    elif signed.ce_type == SPECS_TYPE:
-        _specs(state, signed.data["specs"], signed.data["revision"])
-    elif signed.ce_type == KILL_TYPE:
-        _switch(state, str(signed.data["scope"]), bool(signed.data["on"]), int(signed.data["time_ms"]))
 
 
-def _specs(state: ShardState, raw: Any, revision: str) -> None:
-    state.specs = SpecSet.read(raw)
-    state.spec_revision = revision
+def _control(state: ShardState, signed: Signed, offset: int) -> None:
+    """What operators decide. A kind that a later version knows is counted; a known kind that cannot be read stops the
+    shard: going on with the specs or switches before it might do what its author has just forbidden."""
+    try:
+        if signed.ce_type == SPECS_TYPE:
+            decided = SpecsDecided.read(signed.data)
+            wrong = sound.unsound(decided.specs)
+            if wrong:
+                raise ValueError(wrong)
+            state.specs, state.spec_revision = decided.specs, decided.revision
+        elif signed.ce_type == KILL_TYPE:
+            _switch(state, KillDecided.read(signed.data))
+        else:
+            state.count("control_unknown")
+    except (ValueError, TypeError) as error:
+        where = f"journal partition {state.number} offset {offset}"
+        raise Malformed(f"{where}: {signed.ce_type} cannot be in force: {error}") from error
 
 
-def _switch(state: ShardState, scope: str, on: bool, time_ms: int) -> None:
-    """The newest that was signed counts: an old switch that somebody writes again stays old."""
-    _, known_ms = state.switches.get(scope, (False, -1))
-    if time_ms >= known_ms:
-        state.switches[scope] = (on, time_ms)
+def _switch(state: ShardState, kill: KillDecided) -> None:
+    """The newest that was signed counts, and "on" of two of one time: an old switch that somebody writes again stays
+    old."""
+    known_on, known_ms = state.switches.get(kill.scope, (False, -1))
+    if kill.time_ms > known_ms or (kill.time_ms == known_ms and not known_on):
+        state.switches[kill.scope] = (kill.on, kill.time_ms)
 
 
 def _decide(state: ShardState, tick: Tick, offset: int) -> tuple[Publish, ...]:
     """Everything that a tick decides, in a fixed order: what was heard, what is new, then each incident by its age."""
-    out = Desk(state.number, offset, state.clock.now_ms)
     seen = sight.see(state, tick)
     if state.specs is None:
         return ()
-    lanes = (
-        {(state.rows.keys[row][:3], state.rows.keys[row][3]): lane for row, lane in seen.lanes.items()}
-        if state.incidents
-        else {}
-    )
+    out = Desk(state.number, offset, state.clock.now_ms, lambda incident: words.figures(state, seen, incident))
+    lanes = {incident.id: seen.lane(state, incident) for incident in state.incidents.values()}
     for incident in state.incidents.values():
-        if (incident.entity, incident.slo) in lanes:
-            opening.count_on(state, seen, incident, lanes[incident.entity, incident.slo])
+        lane = lanes[incident.id]
+        if lane is not None and seen.data_state(lane) is not DataState.STALE:  # what is late now may come yet
+            opening.count_on(state, seen, incident, lane)
     inbox, state.inbox = state.inbox, []
     for raw in inbox:
-        judge.hear(state, Outcome.read(raw), out)
+        judge.hear(state, state.specs, Outcome.read(raw), out)
+    settle.settle_closed(state, state.specs, out)
     for incident in list(state.incidents.values()):
-        lane = lanes.get((incident.entity, incident.slo))
+        lane = lanes[incident.id]
         if lane is None:
             _withdraw(state, incident, out)
         else:
@@ -135,6 +167,7 @@ def _step(state: ShardState, specs: SpecSet, seen: Sight, incident: Incident, la
         case Phase.QUIET:
             judge.quiet(state, specs, seen, incident, lane, out)
         case Phase.HANDED:
+            settle.overdue(state, specs, incident, out)
             opening.recover(state, seen, incident, lane, out)
         case Phase.CLOSED:
             raise AssertionError("a closed incident is forgotten at once")
@@ -143,24 +176,32 @@ def _step(state: ShardState, specs: SpecSet, seen: Sight, incident: Incident, la
 
 
 def _look_for_help(state: ShardState, specs: SpecSet, seen: Sight, incident: Incident, lane: int, out: Desk) -> None:
-    """Names the cause, and pursues it where this incident may act."""
+    """Names the cause, and pursues it where this incident may act and still burns."""
     found = cause.ask(state, seen, incident, lane, out)
-    tier = opening.fired(seen, lane)
-    if not incident.acts and incident.joined is None and tier is not None and opening.may_act(seen.slo(lane), tier):
-        incident.acts = not any(one.acts for one in state.incidents.values() if one.entity == incident.entity)
-    if found is None or not incident.acts:
+    tier, slo = opening.fired(seen, lane), seen.slo(lane)
+    if incident.joined is None and tier is not None and opening.may_act(slo, tier):
+        if not incident.acts:
+            incident.acts = not any(one.acts for one in state.incidents.values() if one.entity == incident.entity)
+        incident.by_act |= incident.acts and tier.severity is Severity.ACT
+    if found is None or not incident.acts or not opening.still_burns(incident):
         return
-    if found is not Cause.UNKNOWN or incident.phase is Phase.BURNING:
-        plan.pursue(state, specs, seen, incident, lane, found, out)
+    if not slo.acts or not (slo.page_acts or incident.by_act):
+        detail = "the objective may not act any more: the spec set was changed"
+        plan.refuse(incident, Refusal(RefusalReason.NOT_ALLOWED, False, {}, detail), None, out)
+        return
+    plan.pursue(state, specs, seen, incident, lane, found, out)
 
 
 def _withdraw(state: ShardState, incident: Incident, out: Desk) -> None:
-    """The spec set no longer names this row: a change of ours is left to its own deadline, the incident ends."""
+    """The spec set no longer names this row: what was changed for it is taken back, and the incident ends."""
+    attempt = incident.attempt
+    if attempt is not None and settle.stands(state, attempt) and attempt.confirm_sent_ms is None:
+        judge.take_back_withdrawn(incident, attempt, out)
     out.tell(
         incident,
         "closed",
-        ending="withdrawn",
+        ending=Ending.WITHDRAWN,
         onset_s=incident.onset_s,
-        verdict=incident.attempt.verdict if incident.attempt else None,
+        verdict=attempt.verdict if attempt else None,
     )
-    del state.incidents[incident.id]
+    opening.forget(state, incident)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -9,8 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from schemas import envelope, signing
 from schemas.envelope import Event
 from schemas.events import INCIDENT_EVENTS, incident_type
+from schemas.identity import DEFAULT_ENVIRONMENT
 from stream.reach import Stored
 
+ID_DIGITS = 12  # 48 bits: enough to tell the incidents of a topic apart, and `douse report` takes a beginning
+WIDE = ("incident", "tenant", "service", "SLO", "opened_utc", "state", "since_utc", "cause", "verdict", "details")
+NARROW = ("incident", "opened", "tenant, SLO", "state", "cause, verdict, details")
 KINDS = {incident_type(name): name for name in INCIDENT_EVENTS}
 
 
@@ -33,6 +38,27 @@ class Line:
     def fields(self) -> dict[str, Any]:
         return asdict(self)
 
+    @property
+    def whose(self) -> str:
+        return self.tenant if self.environment == DEFAULT_ENVIRONMENT else f"{self.environment}/{self.tenant}"
+
+    def wide(self, now_ms: int) -> tuple[str, ...]:
+        """A cell for each column of WIDE."""
+        opened, since = clock(self.opened_ms, now_ms), clock(self.changed_ms, now_ms)
+        head = (self.incident[:ID_DIGITS], self.whose, self.service, self.slo)
+        return (*head, opened, self.state, since, self.cause, self.verdict, self.said)
+
+    def narrow(self, now_ms: int) -> tuple[str, ...]:
+        """A cell for each column of NARROW, of two lines where that saves width: it fits a screen of 80 columns."""
+        told = (self.cause, self.verdict, self.said)
+        return (
+            self.incident[:ID_DIGITS],
+            clock(self.opened_ms, now_ms).replace(" ", "\n"),
+            f"{self.whose}\n{self.slo}",
+            f"{self.state}\n{clock(self.changed_ms, now_ms)}",
+            ", ".join(dict.fromkeys(word for word in told if word)),
+        )
+
 
 @dataclass(slots=True)
 class Board:
@@ -40,6 +66,12 @@ class Board:
 
     lines: dict[str, Line] = field(default_factory=dict)
     rejected: list[str] = field(default_factory=list)
+
+
+def clock(at_ms: int, now_ms: int) -> str:
+    """HH:MM:SS, with the date before it where that is not today's; UTC."""
+    at, now = (datetime.fromtimestamp(ms // 1000, UTC) for ms in (at_ms, now_ms))
+    return at.strftime("%H:%M:%S" if at.date() == now.date() else "%Y-%m-%d %H:%M:%S")
 
 
 async def fold(records: AsyncIterator[Stored], trusted: Mapping[str, Ed25519PublicKey]) -> Board:

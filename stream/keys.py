@@ -5,6 +5,7 @@ A private key is PEM (PKCS 8) in a file that only its owner can read; its public
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,11 +27,13 @@ from stream.trouble import OperatorNeededError
 
 OPERATOR, COMMAND = "operator", "command"
 DEFAULT_ACTUATORS = ("local",)
+ACTUATOR_PREFIX = "actuator-"
 PRIVATE_SUFFIX, PUBLIC_SUFFIX = ".key", ".pub"
 PRIVATE_MODE, PUBLIC_MODE, FOLDER_MODE = 0o600, 0o644, 0o700
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 FILE_BYTES_MAX = 10_000  # an Ed25519 PEM is about 120 bytes
 KEYID_BYTES = 8
+NAME = re.compile(r"[\w][\w.-]*")  # no separator: a key stays in its folder
 
 
 class KeyFileError(OperatorNeededError):
@@ -81,29 +84,32 @@ def trusted(paths: Iterable[Path]) -> dict[str, Ed25519PublicKey]:
     return dict(load_public(path) for path in paths)
 
 
+def actuators(paths: Iterable[Path]) -> dict[str, str]:
+    """The name of the actuator that each of these public keys speaks for, by key id: `actuator-NAME.pub` is NAME's.
+
+    Raises KeyFileError for another file name: a key that spoke for everybody could report for everybody.
+    """
+    names = {}
+    for path in paths:
+        if not path.stem.startswith(ACTUATOR_PREFIX) or path.stem == ACTUATOR_PREFIX:
+            raise KeyFileError(f"{path}: an actuator's public key is called {ACTUATOR_PREFIX}NAME{PUBLIC_SUFFIX}")
+        names[load_public(path)[0]] = path.stem.removeprefix(ACTUATOR_PREFIX)
+    return names
+
+
 def init(folder: Path, actuators: Sequence[str] = DEFAULT_ACTUATORS) -> tuple[KeyFile, ...]:
     """Makes the operator's key, the command key and one key per actuator, and writes both halves of each.
 
     Nothing is ever overwritten: raises KeyFileError if one of the files is there, before any is written.
     """
-    names = [OPERATOR, COMMAND, *(f"actuator-{name}" for name in actuators)]
-    paths = [folder / f"{name}{suffix}" for name in names for suffix in (PRIVATE_SUFFIX, PUBLIC_SUFFIX)]
-    there = [str(path) for path in paths if path.exists()]
-    if there:
-        raise KeyFileError(f"{', '.join(there)}: already there, and a key is never overwritten; name another folder")
-    made = []
-    try:
-        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        for name in names:
-            key = Ed25519PrivateKey.generate()
-            private, public = folder / f"{name}{PRIVATE_SUFFIX}", folder / f"{name}{PUBLIC_SUFFIX}"
-            _write(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), PRIVATE_MODE)
-            half = key.public_key()
-            _write(public, half.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), PUBLIC_MODE)
-            made += [KeyFile(private, keyid(half), True), KeyFile(public, keyid(half), False)]
-    except OSError as error:
-        raise KeyFileError(f"{folder}: keys cannot be written: {error}") from error
-    return tuple(made)
+    return _make(folder, [OPERATOR, COMMAND, *(_actuator(name) for name in actuators)])
+
+
+def add(folder: Path, actuator: str) -> tuple[KeyFile, ...]:
+    """Makes the key of one more actuator in a folder that is there. Raises KeyFileError, overwrites nothing."""
+    if not folder.is_dir():
+        raise KeyFileError(f"{folder}: no such folder; make the keys with `douse keys init`")
+    return _make(folder, [_actuator(actuator)])
 
 
 def show(folder: Path) -> tuple[KeyFile, ...]:
@@ -117,6 +123,35 @@ def show(folder: Path) -> tuple[KeyFile, ...]:
         elif path.suffix == PUBLIC_SUFFIX:
             found.append(KeyFile(path, load_public(path)[0], False))
     return tuple(found)
+
+
+def _actuator(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise KeyFileError(f"{name!r} cannot name a key file; use letters, digits, '.', '_' and '-'")
+    return f"actuator-{name}"
+
+
+def _make(folder: Path, names: Sequence[str]) -> tuple[KeyFile, ...]:
+    paths = [folder / f"{name}{suffix}" for name in names for suffix in (PRIVATE_SUFFIX, PUBLIC_SUFFIX)]
+    there = [str(path) for path in paths if path.exists()]
+    if there:
+        raise KeyFileError(
+            f"{', '.join(there)}: already there, and a key is never overwritten; name another folder, or make the key "
+            "of one more actuator with `douse keys add NAME`"
+        )
+    made = []
+    try:
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        for name in names:
+            key = Ed25519PrivateKey.generate()
+            private, public = folder / f"{name}{PRIVATE_SUFFIX}", folder / f"{name}{PUBLIC_SUFFIX}"
+            _write(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), PRIVATE_MODE)
+            half = key.public_key()
+            _write(public, half.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), PUBLIC_MODE)
+            made += [KeyFile(private, keyid(half), True), KeyFile(public, keyid(half), False)]
+    except OSError as error:
+        raise KeyFileError(f"{folder}: keys cannot be written: {error}") from error
+    return tuple(made)
 
 
 def _read(path: Path, private: bool) -> bytes:

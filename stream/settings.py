@@ -90,7 +90,9 @@ RULES: Mapping[str, Rule] = {
     "actuator_key_file": Rule("Private key of act, which signs outcomes."),
     "trusted_operator_keys": Rule("Public keys whose specs and kill switches count."),
     "trusted_command_keys": Rule("Public keys whose commands count."),
-    "trusted_actuator_keys": Rule("Public keys whose outcomes count."),
+    "trusted_actuator_keys": Rule(
+        "Public keys whose outcomes count; `actuator-NAME.pub` is that of the actuator NAME."
+    ),
     "data_folder": Rule("Folder for what a process keeps on disk and can do without."),
     "actuator_file": Rule("What this machine's act may touch: targets, tenants, bounds."),
     "log_level": Rule(

@@ -22,14 +22,14 @@ from detectors.series import SEGMENT_BYTES_MAX, Series
 from schemas.journal import NO_POSITION
 from schemas.specs import SpecSet
 
-VERSION = 1
+VERSION = 2
 TICKS_REMEMBERED = 64  # 16 s at four ticks a second: more than the largest lag that is ever allowed
 NOT_YET = -1
 SourceKey = tuple[str, int]
 
 
 class Mismatch(ValueError):
-    """A snapshot of another number of shards or of a newer version."""
+    """A snapshot of another number of shards or of another version."""
 
 
 @dataclass(slots=True)
@@ -51,6 +51,10 @@ class TargetState:
 
     applied_ms: list[int] = field(default_factory=list)
     unknown: bool = False
+    about: str = ""
+    """The apply command because of which it is, or was, not known what stands."""
+    standing: str = ""
+    """The apply command whose change still waits for its word, or may not have come yet."""
 
 
 @dataclass(slots=True)
@@ -62,6 +66,8 @@ class Clock:
     fresh_since_ms: int = NOT_YET
     first_fresh: bool = True
     stepped_until_ms: int = NOT_YET
+    steps: int = 0
+    """How often it was set back: the same second may then come again."""
     ticks: list[tuple[int, int]] = field(default_factory=list)
     """(offset, journal time) of the last ticks, for detect's own lag."""
 
@@ -94,6 +100,10 @@ class ShardState:
     """Per entity the newest traces: trace id, second, failed."""
     counters: dict[str, int] = field(default_factory=dict)
     incidents: dict[str, Incident] = field(default_factory=dict)
+    closed: dict[str, Incident] = field(default_factory=dict)
+    """Incidents that are over while a change of theirs was not settled, for what its actuator still says of it."""
+    openings: dict[str, int] = field(default_factory=dict)
+    """How many incidents each row has had, by its joined key: an onset alone may come twice."""
     hot: set[str] = field(default_factory=set)
     """Rows whose incident closed while alert windows were still burning, by their joined key."""
     targets: dict[str, TargetState] = field(default_factory=dict)
@@ -145,9 +155,9 @@ def manifest(state: ShardState) -> bytes:
 
 
 def restore(number: int, shards: int, segments: Mapping[str, bytes]) -> ShardState:
-    """The state of a snapshot. Raises Mismatch for one of another number of shards or of a newer version."""
+    """The state of a snapshot. Raises Mismatch for one of another number of shards or of another version."""
     header = orjson.loads(segments["manifest"])
-    if header["version"] > VERSION:
+    if header["version"] != VERSION:
         raise Mismatch(f"snapshot of shard {number} has version {header['version']}, this build reads {VERSION}")
     if (header["shard"], header["shards"]) != (number, shards):
         raise Mismatch(f"snapshot is of shard {header['shard']} of {header['shards']}, wanted is {number} of {shards}")
@@ -166,12 +176,14 @@ def _core(state: ShardState) -> bytes:
     clock = state.clock
     return orjson.dumps(
         {
+            "closed": [incident.dump() for incident in state.closed.values()],
             "clock": [
                 clock.now_ms,
                 clock.tick_ms,
                 clock.fresh_since_ms,
                 clock.first_fresh,
                 clock.stepped_until_ms,
+                clock.steps,
                 clock.ticks,
             ],
             "counters": state.counters,
@@ -183,21 +195,22 @@ def _core(state: ShardState) -> bytes:
             "incidents": [incident.dump() for incident in state.incidents.values()],
             "lost_s": state.lost_s,
             "marks": [[*source, mark] for source, mark in state.marks.items()],
+            "openings": state.openings,
             "progress": [[*source, *astuple(seen)] for source, seen in state.progress.items()],
             "spec_revision": state.spec_revision,
             "specs": state.specs.fields() if state.specs else None,
             "switches": state.switches,
-            "targets": {name: [target.applied_ms, target.unknown] for name, target in state.targets.items()},
+            "targets": {name: astuple(target) for name, target in state.targets.items()},
             "tenants": state.tenants,
         }
     )
 
 
 def _load_core(state: ShardState, raw: dict[str, Any]) -> None:
-    now_ms, tick_ms, fresh_since_ms, first_fresh, stepped_until_ms, ticks = raw["clock"]
-    state.clock = Clock(
-        now_ms, tick_ms, fresh_since_ms, first_fresh, stepped_until_ms, [(offset, at) for offset, at in ticks]
-    )
+    now_ms, tick_ms, fresh_since_ms, first_fresh, stepped_until_ms, steps, ticks = raw["clock"]
+    remembered = [(offset, at) for offset, at in ticks]
+    state.clock = Clock(now_ms, tick_ms, fresh_since_ms, first_fresh, stepped_until_ms, steps, remembered)
+    state.closed = {one["id"]: Incident.load(one) for one in raw["closed"]}
     state.counters = raw["counters"]
     state.digest_s = raw["digest_s"]
     state.exemplars = {
@@ -209,9 +222,10 @@ def _load_core(state: ShardState, raw: dict[str, Any]) -> None:
     state.incidents = {one["id"]: Incident.load(one) for one in raw["incidents"]}
     state.lost_s = raw["lost_s"]
     state.marks = {(topic, partition): mark for topic, partition, mark in raw["marks"]}
+    state.openings = raw["openings"]
     state.progress = {(topic, partition): Seen(*seen) for topic, partition, *seen in raw["progress"]}
     state.spec_revision = raw["spec_revision"]
     state.specs = SpecSet.read(raw["specs"]) if raw["specs"] else None
     state.switches = {scope: (on, time_ms) for scope, (on, time_ms) in raw["switches"].items()}
-    state.targets = {name: TargetState(applied, unknown) for name, (applied, unknown) in raw["targets"].items()}
+    state.targets = {name: TargetState(*saved) for name, saved in raw["targets"].items()}
     state.tenants = raw["tenants"]

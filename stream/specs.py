@@ -180,6 +180,18 @@ def _idle(specs: SpecSet) -> list[str]:
         if rule.level in (Autonomy.APPROVE, Autonomy.AUTO)
         and (rule.environment, rule.tenant, parameter[rule.mitigation]) not in changeable
     ]
+    notes += [
+        f"autonomy {rule.environment}/{rule.tenant}/{rule.mitigation}: approve is like suggest: no command approves"
+        for rule in specs.autonomy
+        if rule.level is Autonomy.APPROVE
+    ]
+    ruled = {(rule.environment, rule.tenant) for rule in specs.autonomy}
+    notes += [
+        f"target {target.id}: no autonomy rule for {target.environment}/{tenant}: changes are suggested, never made"
+        for target in specs.targets
+        for tenant in target.tenants
+        if (target.environment, tenant) not in ruled
+    ]
     if specs.runbooks and not any(slo.acts for slo in specs.slos):
         notes.append(f"no SLO has the annotation {openslo.ACTS}: 'true': incidents are reported, nothing is changed")
     return notes

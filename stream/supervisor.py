@@ -102,7 +102,8 @@ async def _linger(keeping: dict[Child, asyncio.Task[_Ended]], asked: asyncio.Eve
         told = False
         while child.waits is not None and not asked.is_set() and not task.done() and (number := child.waits()):
             if not told:
-                say(f"{child.name} stays until {number} unconfirmed changes are taken back at their deadline")
+                changes = "1 unconfirmed change is" if number == 1 else f"{number} unconfirmed changes are"
+                say(f"{child.name} stays until {changes} taken back at the deadline")
                 told = True
             with suppress(TimeoutError):
                 await asyncio.wait_for(asked.wait(), LOOK_S)

@@ -88,6 +88,9 @@ class Timeline:
     positions: dict[str, int] = field(default_factory=dict)
     lost: tuple[int, int] = (-1, -1)
     """First and last position that progress says were lost to retention."""
+    tenant: str = TENANT
+    """Whose telemetry comes."""
+    sampled: bool = False
     flows: np.ndarray = field(default_factory=lambda: np.zeros(5))
 
     def __post_init__(self) -> None:
@@ -125,7 +128,7 @@ class Timeline:
                 bucket_s=np.full(2, second),
                 good=np.array([total - bad, total - slow], np.uint32),
                 total=np.full(2, total, np.uint32),
-                sampled=np.zeros(2, np.bool_),
+                sampled=np.full(2, self.sampled),
             ),
             "requests": self._rows(
                 1,
@@ -173,6 +176,11 @@ class Timeline:
     def control(self, ce_type: str, data: dict[str, Any]) -> None:
         self._signed(Kind.CONTROL, "control", ce_type, data)
 
+    def kill(self, scope: str, on: bool, time_ms: int) -> None:
+        """An operator throws a kill switch."""
+        data = {"scope": scope, "on": on, "by": "a person", "reason": "a test", "time_ms": time_ms}
+        self.control("dev.douse.control.kill", data)
+
     def outcome(self, command: dict[str, Any], status: str, **fields: Any) -> None:
         """What the actuator answers to a command that was published."""
         names = (
@@ -212,7 +220,7 @@ class Timeline:
     def _rows(self, rows: int, **columns: Any) -> Table:
         same = {
             name: Strings(np.zeros(rows, np.int32), (text,))
-            for name, text in (("environment", ENVIRONMENT), ("tenant", TENANT), ("service", SERVICE))
+            for name, text in (("environment", ENVIRONMENT), ("tenant", self.tenant), ("service", SERVICE))
         }
         offset = self.positions.get("spans", -1) + 1
         return {

@@ -98,8 +98,12 @@ def ready(target: actuator.FileTarget, folder: Path, before: Value) -> Observed:
     absent = {process.name for process in target.processes} - {identity.name for _, identity in running}
     if absent:
         raise Permanent(OutcomeReason.NOT_LIVE, f"nothing was changed: not running: {', '.join(sorted(absent))}")
+    deadly = [(process, identity) for process, identity in running if not processes.hears(process, identity)]
+    if deadly:
+        named = ", ".join(f"{process.signal} would end {process.name} (pid {who.pid})" for process, who in deadly)
+        raise Permanent(OutcomeReason.NOT_LIVE, f"nothing was changed: no handler, so {named}")
     observed = _observed(running, spans.text(before), target.live_ms_max)
-    if not observed.agreed:
+    if silent(target, observed):
         said = ", ".join(
             f"{report.name} {'runs with another value' if report.value else 'does not answer'}"
             for report in observed.reports
@@ -128,6 +132,12 @@ def reload(target: actuator.FileTarget, folder: Path, value: Value) -> Observed:
 def observe(target: actuator.FileTarget, folder: Path, value: Value) -> Observed:
     """Ask every process that runs, once, without telling it anything."""
     return _observed(_running(target, folder), spans.text(value), 0)
+
+
+def silent(target: actuator.FileTarget, observed: Observed) -> list[str]:
+    """Processes of the target that do not run, or did not say the value; one that died of it is among them."""
+    live = {report.name for report in observed.reports if report.live_ms is not None}
+    return [process.name for process in target.processes if process.name not in live]
 
 
 def stands(target: actuator.FileTarget, folder: Path, change: Change) -> Stands:

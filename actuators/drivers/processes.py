@@ -4,25 +4,33 @@ A pid alone names nobody: the kernel gives it to another process later. So a pro
 and a pid file that is older than the process it names is stale. Linux only (/proc, pidfd).
 """
 
+import errno
 import http.client
+import io
 import json
 import os
 import signal
+import socket
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-from actuators.drivers.errors import Permanent
+from actuators.drivers.errors import Permanent, Temporary
 from actuators.edits import spans
 from schemas import actuator
 from schemas.commands import OutcomeReason
 
-PROBE_S = 0.5  # one answer; a process that is busier than that is asked again until the target's own limit
+PROBE_S = 0.5  # one whole answer; a process that is busier than that is asked again until the target's own limit
 PAUSE_S = 0.05  # between two rounds of asking: finer than the settle time of 1 s that follows
+SAID_RUNNING = 3  # times: of several workers behind one port perhaps not all have the value
 ANSWER_BYTES_MAX = 1 << 20  # a page of running values is a few kB
 PID_FILE_SLACK_S = 10.0  # a process writes its pid file after its start; steps of the wall clock below this do no harm
+PID_MAX = 1 << 22  # what Linux gives out at most (proc_sys_kernel(5), pid_max)
+PID_FILE_BYTES_MAX = 64  # a pid has seven digits at most
+HEARD = ("SigBlk:", "SigIgn:", "SigCgt:")  # of /proc/<pid>/status: waited for, ignored, caught
 START_FIELD, STATE_FIELD = 19, 0  # of /proc/<pid>/stat, counted after the name in parentheses (proc_pid_stat(5))
 
 
@@ -37,7 +45,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one process said it runs with; `live_ms` is when it first said the value that was waited for."""
+    """What one process said it runs with; `live_ms` is when it began to say the value that was waited for."""
 
     name: str
     pid: int
@@ -49,13 +57,12 @@ def identify(process: actuator.Process, folder: Path) -> Identity | None:
     """The running process that the pid file names; None if none runs. Raises Permanent for a bad or stale file."""
     path = folder / process.pid_file
     try:
-        text = path.read_text(encoding="ascii")
-        written_s = path.stat().st_mtime
+        text, written_s = _content(path)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise Permanent(OutcomeReason.UNREADABLE, f"pid file of {process.name}: {_plain(error)}") from error
-    if not text.strip().isdigit() or int(text) <= 1:
+    if not text.strip().isdigit() or not 1 < int(text) <= PID_MAX:
         raise Permanent(OutcomeReason.UNREADABLE, f"pid file of {process.name} holds no pid")
     pid = int(text)
     start_ticks = _start_ticks(pid)
@@ -70,15 +77,21 @@ def identify(process: actuator.Process, folder: Path) -> Identity | None:
 
 
 def tell(process: actuator.Process, identity: Identity) -> bool:
-    """Send the target's signal to this very process; False if it has ended. Raises Permanent if we may not."""
+    """Send the target's signal to this very process; False if it has ended. Raises DriverError if we may not.
+
+    One that would die of it is spared: what it says of itself then decides.
+    """
     try:
         handle = os.pidfd_open(identity.pid)
     except ProcessLookupError:
         return False
+    except OSError as error:
+        raise Temporary(OutcomeReason.NOT_LIVE, f"{process.name}: {error.strerror}") from error
     try:
         if _start_ticks(identity.pid) != identity.start_ticks:
             return False
-        signal.pidfd_send_signal(handle, signal.Signals[process.signal])
+        if hears(process, identity):
+            signal.pidfd_send_signal(handle, signal.Signals[process.signal])
     except ProcessLookupError:
         return False
     except PermissionError as error:
@@ -88,9 +101,21 @@ def tell(process: actuator.Process, identity: Identity) -> bool:
     return True
 
 
+def hears(process: actuator.Process, identity: Identity) -> bool:
+    """False if the process would die of its reload signal: perhaps the pid file names another program."""
+    bit = 1 << (signal.Signals[process.signal] - 1)
+    try:
+        lines = Path(f"/proc/{identity.pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return True  # it ends just now, or the host hides it: the signal itself will tell
+    masks = dict(line.split(":", 1) for line in lines if line.startswith(HEARD))
+    return not masks or any(int(mask, 16) & bit for mask in masks.values())
+
+
 def ask(process: actuator.Process) -> str | None:
-    """The value that the process itself reports; None if it does not answer, or not with that field."""
+    """The value that the process itself reports; None if it does not answer in time, or not with that field."""
     url = urlsplit(process.probe_url)
+    until_s = time.monotonic() + PROBE_S
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     try:
         connection = kind(url.netloc, timeout=PROBE_S)
@@ -98,7 +123,8 @@ def ask(process: actuator.Process) -> str | None:
             connection.request(
                 "GET", url.path + (f"?{url.query}" if url.query else "") or "/", headers={"Accept": "application/json"}
             )
-            answer = connection.getresponse()
+            answer = http.client.HTTPResponse(cast(socket.socket, _Timed(connection.sock, until_s)), method="GET")
+            answer.begin()
             body = answer.read(ANSWER_BYTES_MAX)
         finally:
             connection.close()
@@ -108,17 +134,25 @@ def ask(process: actuator.Process) -> str | None:
 
 
 def await_value(running: list[tuple[actuator.Process, Identity]], value: str, wait_ms: int) -> tuple[Report, ...]:
-    """Ask every process until each has said `value` once, or the time is over."""
+    """Ask every process until each has said `value` SAID_RUNNING times running, or the time is over."""
     reports = {identity.name: Report(identity.name, identity.pid, "") for _, identity in running}
+    since_ms: dict[str, list[int]] = {name: [] for name in reports}
     deadline_s = time.monotonic() + wait_ms / 1000
+    rounds = 0
     while True:
         for process, identity in running:
             if reports[identity.name].live_ms is not None:
                 continue
-            said = ask(process)
-            live_ms = wall_ms() if said == value and alive(identity) else None
+            said, times = ask(process), since_ms[identity.name]
+            if said == value and alive(identity):
+                times.append(wall_ms())
+            else:
+                times.clear()
+            live_ms = times[0] if len(times) >= SAID_RUNNING else None
             reports[identity.name] = Report(identity.name, identity.pid, said or "", live_ms)
-        if all(report.live_ms is not None for report in reports.values()) or time.monotonic() >= deadline_s:
+        rounds += 1
+        over = rounds >= SAID_RUNNING and time.monotonic() >= deadline_s
+        if over or all(report.live_ms is not None for report in reports.values()):
             return tuple(reports.values())
         time.sleep(PAUSE_S)
 
@@ -130,6 +164,37 @@ def alive(identity: Identity) -> bool:
 
 def wall_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+class _Timed(io.RawIOBase):
+    """What a socket sends until a moment: a peer that drips one byte after the other holds nobody longer."""
+
+    def __init__(self, peer: socket.socket, until_s: float) -> None:
+        self._peer = peer
+        self._until_s = until_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left_s = self._until_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        self._peer.settimeout(left_s)
+        return self._peer.recv_into(buffer)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+
+def _content(path: Path) -> tuple[str, float]:
+    """Text of a pid file and when it was written; a pipe in its place holds nobody."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read(PID_FILE_BYTES_MAX).decode("ascii"), found.st_mtime
 
 
 def _start_ticks(pid: int) -> int | None:

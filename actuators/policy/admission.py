@@ -1,10 +1,8 @@
 """May this actuator carry out this command? Decided from the command, `actuator.toml` and what is known at the target.
 
 The order of the questions: who says so (signature), may it (target, parameter, fence, allow list), is now the time
-(age, kill
-switch, frozen, busy, cap), and which value (readable, a change, within both bounds). A command whose id is known
-never gets
-here: it is answered with its recorded outcome.
+(age, kill switch, frozen, busy, cap), and which value (readable, a change, within both bounds). A command whose id is
+known never gets here: it is answered with its recorded outcome.
 """
 
 from collections.abc import Set as AbstractSet
@@ -16,6 +14,8 @@ from schemas.actuator import Actuator, Allow, FileTarget
 from schemas.commands import Command, CommandKind, OutcomeReason, OutcomeStatus
 from schemas.identity import DEFAULT_ENVIRONMENT
 from schemas.runbook import Scale, Set
+
+CONFIRM_MS_MAX = 24 * 3_600_000  # a verdict and its quiet time end within minutes; a longer wait is as good as none
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,8 @@ def _known(command: Command, facts: Facts) -> FileTarget | Refusal:
     missing = [field for field in ("action", "not_after_ms", "confirm_ms") if getattr(command, field) is None]
     if command.kind is not CommandKind.APPLY or missing or command.applies != command.command:
         return Refusal(OutcomeReason.MALFORMED, f"not a whole apply command: {', '.join(missing) or 'kind, applies'}")
+    if not 0 < (command.confirm_ms or 0) <= CONFIRM_MS_MAX:
+        return Refusal(OutcomeReason.OUT_OF_BOUNDS, f"confirm_ms is not within 1 to {CONFIRM_MS_MAX}")
     target = facts.actuator.target(command.target)
     if target is None:
         return Refusal(OutcomeReason.UNKNOWN_TARGET, f"{facts.actuator.name} has no target {command.target[:100]}")

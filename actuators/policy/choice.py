@@ -38,7 +38,7 @@ def choose(specs: SpecSet, entity: Entity, cause: Cause, tried: Collection[tuple
         if runbook.cause is not cause or runbook.service not in (None, entity.service):
             continue
         for name in runbook.mitigations:
-            mitigation = catalogue[name]
+            mitigation = catalogue[name]  # an unsound spec set never comes into force
             for target in specs.targets:
                 if _fits(target, entity, mitigation) and (name, target.id) not in tried:
                     return Chosen(mitigation, target, autonomy(specs, entity, name))

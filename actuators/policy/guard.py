@@ -18,10 +18,12 @@ WILDCARDS = frozenset("*?[]{}%")
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """What the shard remembers of a target: when it was last changed, and whether it knows what stands there."""
+    """What the shard remembers of a target: when it was last changed, whether it knows what stands there, and whether
+    that still waits for its word."""
 
     applied_ms: tuple[int, ...] = ()
     unknown: bool = False
+    unconfirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,13 @@ def _history(target: Target, limits: Limits, facts: Facts) -> Refusal | None:
             True,
             {},
             f"what stands at target {target.id} is not known; a person must look",
+        )
+    if facts.target.unconfirmed:
+        return Refusal(
+            RefusalReason.UNCONFIRMED,
+            False,
+            {},
+            f"the last change of target {target.id} is neither confirmed nor taken back yet",
         )
     since_ms = min((facts.now_ms - at for at in facts.target.applied_ms), default=None)
     if since_ms is not None and since_ms < limits.cooldown_s * 1000:

@@ -16,7 +16,9 @@ class Attempt:
     plan: str
     command: str
     mitigation: str
+    actuator: str
     target: str
+    parameter: str
     decided_ms: int
     watch_ms: int
     confirm_ms: int
@@ -31,6 +33,8 @@ class Attempt:
     effective_s: int | None = None
     recovered_s: int | None = None
     verdict: str | None = None
+    why: str = ""
+    """Why it is taken back, where no verdict says so."""
     revert_ms: int | None = None
     confirm_sent_ms: int | None = None
 
@@ -51,8 +55,12 @@ class Incident:
     tier: str
     tier_factor_milli: int
     severity: str
+    target_ppm: int
+    """The objective at the opening: a plan is judged by what was promised when it was made."""
     start_s: int
     acts: bool
+    by_act: bool = False
+    """Its leave to act comes from an act tier, not from a page tier."""
     good: list[int] = field(default_factory=list)
     total: list[int] = field(default_factory=list)
     joined: str | None = None

@@ -50,8 +50,8 @@ def rejected(payload: bytes, kind: type[Message], found: str) -> Rejected:
     wanted = _NAMES[kind]
     if _JSON.match(payload):
         return Rejected(
-            "this is JSON text (otlp_json), and otlp_proto was expected: set `encoding: otlp_proto` in the Collector's "
-            f"Kafka exporter, or the encoding of this {wanted} topic to otlp_json",
+            f"this is JSON text (otlp_json), and {wanted} are read as otlp_proto alone: set `encoding: otlp_proto` in "
+            "the Collector's Kafka exporter",
             0,
         )
     for magic, meaning in _MAGIC.items():

@@ -5,6 +5,7 @@ keeps orders, deadlines and the repair after a crash apart.
 """
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from stream.act import report
 from stream.act.inbox import Order, Unfit
 
 _OLD_NOT_LIVE = "the old value is in the file again, but not every process reports it"
+_SPENT = Refusal(OutcomeReason.NOT_AFTER, "this command was answered long ago; its id cannot be used again")
 _TRUE: dict[State, OutcomeStatus] = {
     State.OPEN: OutcomeStatus.UNKNOWN,
     State.STANDING: OutcomeStatus.LIVE,
@@ -50,15 +52,16 @@ class Hands:
     """While this file is there, nothing is applied."""
     clock: Callable[[], Instant]
     locks: Mapping[str, threading.Lock]
+    """By the file's name in the configuration; two names of one file have one lock."""
 
     @classmethod
     def of(
         cls, actuator: Actuator, folder: Path, ledger: Ledger, kill_file: Path, clock: Callable[[], Instant]
     ) -> "Hands":
-        locks = {target.file: threading.Lock() for target in actuator.targets}
-        locks |= {
-            entry.target.file: threading.Lock() for entry in ledger.entries(*State) if entry.target.file not in locks
-        }
+        places: dict[str, threading.Lock] = {}
+        names = [target.file for target in actuator.targets]
+        names += [entry.target.file for entry in ledger.entries(*State)]
+        locks = {name: places.setdefault(os.path.realpath(folder / name), threading.Lock()) for name in names}
         return cls(actuator, folder, ledger, kill_file, clock, locks)
 
 
@@ -71,6 +74,8 @@ def execute(hands: Hands, order: Order | Unfit, age_ms: Callable[[], int]) -> Ou
         if recorded is not None:
             hands.ledger.repeat(order.command.command)
             return recorded
+        if hands.ledger.spent(order.command.command):
+            return _answer(hands, report.refused(order.command, _SPENT, hands.clock().wall_ms), known=False)
         match order.command.kind:
             case CommandKind.APPLY:
                 return _apply(hands, order, age_ms)
@@ -87,19 +92,20 @@ def reconcile(hands: Hands) -> list[Outcome]:
     return [_reconciled(hands, entry) for entry in hands.ledger.entries(State.OPEN)]
 
 
-def take_back_due(hands: Hands, *, retry: bool) -> list[Outcome]:
-    """Take back what nobody confirmed in time; with `retry` also try again what could not be taken back before."""
-    outcomes = []
-    for entry in hands.ledger.entries(State.STANDING, State.TAKING_BACK):
-        with hands.locks[entry.target.file]:
-            now = hands.ledger.entry(entry.command.command)
-            if now is None or now.state not in (State.STANDING, State.TAKING_BACK):
-                continue
-            if now.state is State.TAKING_BACK and retry:
-                outcomes.append(_take_back(hands, now, now.word))
-            elif now.state is State.STANDING and deadline.passed(now.deadline, hands.clock()):
-                outcomes.append(_take_back(hands, now, None))
-    return outcomes
+def due(hands: Hands, *, retry: bool) -> list[Entry]:
+    """What nobody confirmed in time; with `retry` also what could not be taken back before."""
+    now = hands.clock()
+    standing = [entry for entry in hands.ledger.entries(State.STANDING) if deadline.passed(entry.deadline, now)]
+    return standing + (hands.ledger.entries(State.TAKING_BACK) if retry else [])
+
+
+def take_back(hands: Hands, listed: Entry) -> Outcome | None:
+    """Take back what was due when it was listed; None if an order has settled it since."""
+    with hands.locks[listed.target.file]:
+        entry = hands.ledger.entry(listed.command.command)
+        if entry is None or entry.state not in (State.STANDING, State.TAKING_BACK):
+            return None
+        return _take_back(hands, entry, entry.word)
 
 
 def _apply(hands: Hands, order: Order, age_ms: Callable[[], int]) -> Outcome:
@@ -134,13 +140,10 @@ def _carry_out(
         observed = files.reload(decision.target, hands.folder, change.after)
     except DriverError as error:
         return _withdraw(hands, entry, error.reason, error.detail, before)
-    if not observed.agreed or not observed.reports:
-        deaf = (
-            ", ".join(report.name for report in observed.reports if report.live_ms is None)
-            or "no process runs any more"
-        )
+    silent = files.silent(decision.target, observed)
+    if silent:
         limit_ms = decision.target.live_ms_max
-        detail = f"{deaf}: the new value was not live after {limit_ms} ms; the file is restored"
+        detail = f"{', '.join(silent)}: the new value was not live after {limit_ms} ms; the file is restored"
         return _withdraw(hands, entry, OutcomeReason.NOT_LIVE, detail, observed.reports)
     return _settle(hands, entry, State.STANDING, OutcomeStatus.LIVE, OutcomeReason.NONE, "", observed.reports, before)
 
@@ -173,8 +176,7 @@ def _reconciled(hands: Hands, entry: Entry) -> Outcome:
             observed = files.observe(entry.target, hands.folder, entry.change.after)
         except DriverError as error:
             return _withdraw(hands, entry, error.reason, f"act was interrupted; {error.detail}")
-        everyone = len(observed.reports) == len(entry.target.processes)
-        if written and observed.agreed and everyone:
+        if written and not files.silent(entry.target, observed):
             detail = "act was interrupted after the change; seen to be live after its restart"
             return _settle(
                 hands, entry, State.STANDING, OutcomeStatus.LIVE, OutcomeReason.NONE, detail, observed.reports
@@ -265,8 +267,7 @@ def _settle(
     now_ms = hands.clock().wall_ms
     about = report.About(entry, word or entry.command, kind, hands.folder, hands.ledger.salt)
     outcome = report.changed(about, status, reason, detail, now_ms, reports, before)
-    hands.ledger.settle(entry, state, outcome, now_ms)
-    return outcome
+    return hands.ledger.settle(entry, state, outcome, now_ms)
 
 
 @contextlib.contextmanager
@@ -279,8 +280,18 @@ def _turn(hands: Hands, command: Command) -> Iterator[None]:
 
 
 def _answer(hands: Hands, outcome: Outcome, *, known: bool = True) -> Outcome:
-    hands.ledger.answer(outcome, hands.clock().wall_ms, known=known)
-    return outcome
+    return hands.ledger.answer(outcome, hands.clock().wall_ms, known=known)
+
+
+def _killed(hands: Hands) -> bool:
+    """True while the kill file is there, or nobody can tell."""
+    try:
+        os.lstat(hands.kill_file)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _facts(hands: Hands, order: Order, age_ms: Callable[[], int], now: Instant) -> Facts:
@@ -291,7 +302,7 @@ def _facts(hands: Hands, order: Order, age_ms: Callable[[], int], now: Instant) 
             in_force = files.in_force(target, hands.folder)
         except DriverError as error:
             in_force = Unread(error.reason, error.detail)
-    kills = hands.ledger.kills() | ({"global"} if hands.kill_file.exists() else set())
+    kills = hands.ledger.kills() | ({"global"} if _killed(hands) else set())
     return Facts(
         actuator=hands.actuator,
         signer=order.signer,

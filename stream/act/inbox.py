@@ -12,6 +12,8 @@ from schemas.commands import Command
 from schemas.envelope import Event, Headers
 
 COMMAND_TYPE = f"{envelope.TYPE_PREFIX}command."
+RECORD_BYTES_MAX = 1 << 16  # a command has about 1 kB; compressed, a topic takes a thousand times what it shows
+DETAIL_CHARACTERS_MAX = 300  # what is wrong with a record may quote it
 ECHO_CHARACTERS_MAX = 100  # of a field of a record that nobody vouches for
 SHARDS_MAX = 1 << 16  # no deployment has more partitions; what a forgery says beyond is not passed on
 
@@ -44,10 +46,13 @@ class Unfit:
 def command(name: str, keys: Keys, key: bytes | None, headers: Headers, value: bytes | None) -> Order | Unfit | Foreign:
     """Reads a record of the commands topic for the actuator `name`. The Kafka key tells whose a broken one is."""
     ours = (key or b"").startswith(f"{name}/".encode())
+    size = len(value or b"") + sum(len(header) + len(raw or b"") for header, raw in headers)
     try:
+        if size > RECORD_BYTES_MAX:
+            raise envelope.NotAnEvent(f"{size} bytes; a command has at most {RECORD_BYTES_MAX}")
         event = envelope.decode(headers, value)
     except envelope.NotAnEvent as error:
-        return Unfit(canonical.digest("record", (value or b"").hex()), 0, {}, str(error)) if ours else Foreign()
+        return _nameless(value or b"", str(error)) if ours else Foreign()
     if event.data.get("actuator") != name and not ours:
         return Foreign()
     try:
@@ -65,6 +70,10 @@ def _signer(keys: Keys, event: Event) -> str | None:
     return signing.signer(keys, event.keyid, event.signature, event.type, event.id, event.source, event.data)
 
 
+def _nameless(value: bytes, detail: str) -> Unfit:
+    return Unfit(canonical.digest("record", canonical.hash64(value)), 0, {}, detail[:DETAIL_CHARACTERS_MAX])
+
+
 def _unfit(event: Event, detail: str) -> Unfit:
     fields = ("kind", "applies", "target", "environment", "tenant", "incident", "mitigation", "parameter")
     named = {field: _echo(event.data.get(field)) for field in fields}
@@ -80,5 +89,5 @@ def _echo(value: Any) -> str:
 def _first_fault(error: Exception) -> str:
     if isinstance(error, ValidationError):
         fault = error.errors(include_input=False, include_url=False)[0]
-        return f"field {'.'.join(map(str, fault['loc']))}: {fault['msg']}"[:300]
-    return str(error)[:300]
+        return f"field {'.'.join(map(str, fault['loc']))}: {fault['msg']}"[:DETAIL_CHARACTERS_MAX]
+    return str(error)[:DETAIL_CHARACTERS_MAX]

@@ -11,6 +11,9 @@ from actuators.policy.admission import Refusal
 from schemas.commands import Command, CommandKind, Outcome, OutcomeReason, OutcomeStatus, Reload
 from stream.act.inbox import Unfit
 
+VALUE_CHARACTERS_MAX = 1_000  # of a value in a file or in an answer; a process may say a megabyte
+DIFF_CHARACTERS_MAX = 100_000  # a line of a file may be as long; with it an outcome stays far below a record's 1 MB
+CUT = "… (cut)"
 STANDS = frozenset({OutcomeStatus.LIVE, OutcomeStatus.CONFIRMED, OutcomeStatus.UNKNOWN})
 
 
@@ -39,7 +42,7 @@ def changed(
     hidden = toml.looks_secret(target.key, change.before) or toml.looks_secret(target.key, change.after)
 
     def shown(text: str) -> str:
-        return secrets.hashed(text, about.salt) if hidden and text else text
+        return secrets.hashed(text, about.salt) if hidden and text else _cut(text, VALUE_CHARACTERS_MAX)
 
     before = shown(spans.text(change.before))
     said = {report.name: report.value for report in earlier}
@@ -68,7 +71,7 @@ def changed(
         update={
             "before": before,
             "after": shown(spans.text(change.after)),
-            "diff": change.diff,
+            "diff": _cut(change.diff, DIFF_CHARACTERS_MAX),
             "pre_image": change.pre_sha,
             "post_image": change.post_sha,
             "live_ms": max(lives) if settled and lives else None,
@@ -110,6 +113,10 @@ def unfit(actuator: str, record: Unfit, now_ms: int) -> Outcome:
         parameter=named.get("parameter", ""),
         accepted_ms=now_ms,
     )
+
+
+def _cut(text: str, characters_max: int) -> str:
+    return text if len(text) <= characters_max else text[:characters_max] + CUT
 
 
 def _plain(

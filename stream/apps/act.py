@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from actuators import ledger
 from actuators.deadline import Instant
-from actuators.ledger import Ledger, State
+from actuators.ledger import Entry, Ledger, State
 from schemas import canonical
 from schemas.commands import Outcome
 from stream import control, keys, reach, topics
@@ -37,6 +37,7 @@ from stream.settings import Settings
 
 OK, UNAVAILABLE, AGAIN, OPERATOR = 0, 69, 70, 78
 BROKER_WAIT_S = 60.0  # nothing waits for its deadline and no broker comes: the supervisor should know
+PRUNE_S = 3_600.0  # the ledger forgets in days
 TIMER_S = 0.25  # a deadline is minutes away; a quarter of a second late does no harm
 RETRY_S = 5.0  # a change that could not be taken back: a full disk does not empty faster
 POLL_MS = 200
@@ -47,6 +48,8 @@ REQUEST_MS = 10_000
 KILL_FILE = "kill"  # in the data folder: while it is there nothing is applied, whatever Kafka says
 FAREWELL_S = 5.0  # to send the last outcomes at a clean stop; what is left waits in the ledger
 WORKERS_MAX = 16  # targets that are changed at the same time; each blocks its thread for seconds at most
+
+LOG_CHARACTERS_MAX = 1_000
 
 log = logging.getLogger("douse.act")
 
@@ -82,7 +85,9 @@ class Act:
         self._lanes: dict[str, asyncio.Queue[Work]] = {}
         self._lane_tasks: list[asyncio.Task[None]] = []
         self._workers = ThreadPoolExecutor(WORKERS_MAX, "act-hand")
-        self._timer_thread = ThreadPoolExecutor(1, "act-timer")  # its own: busy hands must not hold up a deadline
+        # Its own: busy hands must not hold up a deadline, nor one target that hangs the deadlines of the others.
+        self._keepers = ThreadPoolExecutor(WORKERS_MAX, "act-deadline")
+        self._taking: dict[str, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._kills_read = asyncio.Event()
@@ -93,7 +98,7 @@ class Act:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         # The truth about what a crash interrupted, before anything new and with or without Kafka.
-        for outcome in await loop.run_in_executor(self._timer_thread, execute.reconcile, self._hands):
+        for outcome in await loop.run_in_executor(self._keepers, execute.reconcile, self._hands):
             _tell(outcome)
         tasks = [asyncio.create_task(each) for each in (self._stopped(), self._timer(), self._kafka())]
         try:
@@ -107,27 +112,40 @@ class Act:
         except BrokerError as error:
             return _say(error, UNAVAILABLE)
         finally:
-            for task in (*tasks, *self._lane_tasks):
+            tasks += [*self._lane_tasks, *self._taking.values()]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, *self._lane_tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._workers.shutdown()
-            self._timer_thread.shutdown()
+            self._keepers.shutdown()
 
     async def _stopped(self) -> None:
         await self._stop.wait()
 
     async def _timer(self) -> None:
         loop = asyncio.get_running_loop()
-        retry_s = 0.0
+        retry_s = prune_s = loop.time()
         while True:
             retry = loop.time() >= retry_s
             if retry:
                 retry_s = loop.time() + RETRY_S
-            taken_back = partial(execute.take_back_due, self._hands, retry=retry)
-            for outcome in await loop.run_in_executor(self._timer_thread, taken_back):
-                _tell(outcome)
-                self._delivery.wake()
+            if loop.time() >= prune_s:
+                prune_s = loop.time() + PRUNE_S
+                await loop.run_in_executor(None, self._hands.ledger.prune, self._hands.clock().wall_ms)
+            for entry in await loop.run_in_executor(None, partial(execute.due, self._hands, retry=retry)):
+                name = entry.command.command
+                if name not in self._taking:
+                    self._taking[name] = asyncio.create_task(self._take_back(entry))
+                    self._taking[name].add_done_callback(self._ended)
             await asyncio.sleep(TIMER_S)
+
+    async def _take_back(self, entry: Entry) -> None:
+        take_back = partial(execute.take_back, self._hands, entry)
+        outcome = await asyncio.get_running_loop().run_in_executor(self._keepers, take_back)
+        del self._taking[entry.command.command]
+        if outcome is not None:
+            _tell(outcome)
+            self._delivery.wake()
 
     async def _kafka(self) -> None:
         """Everything that needs the broker. Only a failed first contact ends the process; later it waits."""
@@ -222,7 +240,7 @@ class Act:
         if lane not in self._lanes:
             self._lanes[lane] = asyncio.Queue(LANE_ORDERS_MAX)
             task = asyncio.create_task(self._lane(self._lanes[lane]))
-            task.add_done_callback(self._lane_ended)
+            task.add_done_callback(self._ended)
             self._lane_tasks.append(task)
         await self._lanes[lane].put(Work(order, part, record.offset, fetched.boot_ms - age_ms, progress))
 
@@ -240,7 +258,7 @@ class Act:
     def _carry_out(self, work: Work) -> Outcome:
         return execute.execute(self._hands, work.order, lambda: self._hands.clock().boot_ms - work.born_boot_ms)
 
-    def _lane_ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None and not self._broken.done():
             self._broken.set_exception(error)
@@ -295,7 +313,6 @@ def main(settings: Settings) -> int:
     except (setup.UnusableError, keys.KeyFileError, ledger.InUse, ledger.Unusable) as error:
         return _say(error, OPERATOR)
     try:
-        book.prune(setup.now().wall_ms)
         hands = Hands.of(rules, folder, book, settings.data_folder / KILL_FILE, setup.now)
 
         async def run() -> int:
@@ -310,8 +327,10 @@ def main(settings: Settings) -> int:
 
 
 def _tell(outcome: Outcome) -> None:
+    """One line in the log; a forger's line feeds and control characters are written as escapes."""
     line = f"{outcome.kind.value} {outcome.command} at {outcome.target}: {outcome.status.value}"
-    log.info("%s%s %s", line, f" ({outcome.reason.value})" if outcome.reason != "none" else "", outcome.detail)
+    why = f" ({outcome.reason.value}) {outcome.detail}" if outcome.reason != "none" else f" {outcome.detail}"
+    log.info("%s", (line + why).encode("unicode_escape").decode()[:LOG_CHARACTERS_MAX])
 
 
 def _say(error: Exception, code: int) -> int:

@@ -43,12 +43,17 @@ class Trusted:
 
     operators: Mapping[str, Ed25519PublicKey]
     actuators: Mapping[str, Ed25519PublicKey]
+    actuator_names: Mapping[str, str]
 
 
 def main(settings: Settings) -> int:
     """Runs until SIGTERM. 0 after a clean stop, 69 no broker, 70 start me again, 78 an operator is needed."""
     try:
-        trusted = Trusted(keys.trusted(settings.trusted_operator_keys), keys.trusted(settings.trusted_actuator_keys))
+        trusted = Trusted(
+            keys.trusted(settings.trusted_operator_keys),
+            keys.trusted(settings.trusted_actuator_keys),
+            keys.actuators(settings.trusted_actuator_keys),
+        )
         app = faust_app.make(settings, KIND)
         in_force = asyncio.run(prepared(settings, app.conf.id, trusted))
     except (keys.KeyFileError, reach.MissingTopicsError, offsets.BeyondTheEndError) as error:
@@ -102,7 +107,7 @@ class Ingest:
         self._doors: Mapping[str, Door] = {
             self._names.spans: doors.spans(plan),
             self._names.metrics: doors.metrics(plan),
-            self._names.outcomes: doors.outcomes(trusted.actuators, settings.shards),
+            self._names.outcomes: doors.outcomes(trusted.actuators, trusted.actuator_names, settings.shards),
             self._names.control: doors.controls(trusted.operators, settings.shards),
         }
         for topic, door in self._doors.items():

@@ -103,7 +103,7 @@ class Broker:
     def start(self, timeout_s: float = READY_S) -> None:
         """Format the folder if it is new, start the JVM, return when a client got the broker from its metadata."""
         for port in (self.identity.port, self.identity.controller_port):
-            if not _free(port):
+            if not is_free(port):
                 raise BrokerError(
                     f"port {port} of {HOST} is taken by another process; give another port or end that one"
                 )
@@ -235,7 +235,7 @@ class Broker:
     def _wait_ready(self, timeout_s: float) -> None:
         assert self._process is not None
         deadline = time.monotonic() + timeout_s
-        while _free(self.identity.port) or not asyncio.run(_answers(self.bootstrap)):
+        while is_free(self.identity.port) or not asyncio.run(_answers(self.bootstrap)):
             if self._process.poll() is not None:
                 raise BrokerError(
                     f"the broker ended with {self._process.returncode}; the end of {self.log}:\n{self.log_tail()}"
@@ -289,8 +289,8 @@ def _identity(folder: Path, port: int | None) -> Identity:
     else:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "a")
         known = Identity(cluster_id, 0, 0)
-    kept_port = known.port if known.port and _free(known.port) else 0
-    kept_controller = known.controller_port if known.controller_port and _free(known.controller_port) else 0
+    kept_port = known.port if known.port and is_free(known.port) else 0
+    kept_controller = known.controller_port if known.controller_port and is_free(known.controller_port) else 0
     spare, spare_controller = free_ports(2)
     identity = Identity(known.cluster_id, port or kept_port or spare, kept_controller or spare_controller)
     path.write_text(json.dumps({name: getattr(identity, name) for name in Identity.__slots__}))
@@ -306,7 +306,8 @@ def free_ports(count: int) -> list[int]:
         return [int(each.getsockname()[1]) for each in sockets]
 
 
-def _free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody listens on this port of the machine at this moment."""
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex((HOST, port)) != 0

@@ -3,6 +3,7 @@
 from actuators.policy.incident import Incident
 from detectors.diagnosis import Diagnosis, diagnose
 from detectors.evidence import case
+from detectors.state import DataState
 from schemas.identity import Entity
 from schemas.runbook import Cause
 from stream.core import words
@@ -12,26 +13,50 @@ from stream.shard import ShardState
 
 PATIENCE_MS = 5_000  # metrics come every half second to second; five seconds are enough samples to say "not known" on
 ASK_AGAIN_MS = 5_000
+ANSWER_MS_MAX = 60_000  # nothing is changed for a cause that was last seen longer ago; long enough for one revert
 TRACES_MAX = 5
 
 
 def ask(shard: ShardState, sight: Sight, incident: Incident, lane: int, out: Desk) -> Cause | None:
     """The cause as far as it is known by now; None while the evidence is still coming in."""
     known = Cause(incident.cause) if incident.cause else None
+    if sight.data_state(lane) is DataState.STALE:  # what is missing must not look like the absence of evidence
+        return known
     if known not in (None, Cause.UNKNOWN) or (
         known is Cause.UNKNOWN and sight.now_ms - incident.cause_at_ms < ASK_AGAIN_MS
     ):
         return known
-    entity = Entity(*incident.entity)
-    if tuple(entity) not in shard.entities.index:
+    if incident.entity not in shard.entities.index or not _seconds(sight, incident, lane):
         return known
-    end_s = int(sight.burn.end_s[lane])
-    found = diagnose(case.collect(shard.entities, shard.pools, shard.operations, entity, incident.onset_s, end_s))
+    found = _diagnose(shard, sight, incident, lane)
     patience_ms = max(PATIENCE_MS, int(sight.freshness_ms[lane]))
     if found.cause is Cause.UNKNOWN and known is None and sight.now_ms - incident.opened_ms < patience_ms:
         return None
+    return _told(shard, sight, incident, found, out)
+
+
+def still(shard: ShardState, sight: Sight, incident: Incident, lane: int, cause: Cause, out: Desk) -> bool:
+    """Does the cause that a change is about to be made for still hold? Asked anew where the answer is old."""
+    if sight.now_ms - incident.cause_at_ms <= ANSWER_MS_MAX:
+        return True
+    if not _seconds(sight, incident, lane):
+        return False
+    return _told(shard, sight, incident, _diagnose(shard, sight, incident, lane), out) is cause
+
+
+def _seconds(sight: Sight, incident: Incident, lane: int) -> int:
+    """Complete seconds since the onset; none where telemetry has come later and later since the opening."""
+    return max(int(sight.burn.end_s[lane]) - incident.onset_s, 0)
+
+
+def _diagnose(shard: ShardState, sight: Sight, incident: Incident, lane: int) -> Diagnosis:
+    entity, end_s = Entity(*incident.entity), int(sight.burn.end_s[lane])
+    return diagnose(case.collect(shard.entities, shard.pools, shard.operations, entity, incident.onset_s, end_s))
+
+
+def _told(shard: ShardState, sight: Sight, incident: Incident, found: Diagnosis, out: Desk) -> Cause:
     incident.cause_at_ms = sight.now_ms
-    if found.cause is not known:
+    if incident.cause != found.cause.value:
         incident.cause = found.cause.value
         _tell(shard, incident, found, out)
     return found.cause

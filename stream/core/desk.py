@@ -1,21 +1,25 @@
 """Where decisions of one journal record become effects: ids, sequence numbers and the place in the journal that they
 follow from."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from actuators.policy.incident import Attempt, Incident
 from actuators.policy.lifecycle import Happening, after
 from schemas import canonical, events
-from schemas.commands import Command, CommandKind
-from schemas.runbook import Mitigation, Target
+from schemas.commands import Command, CommandKind, Outcome
+from schemas.runbook import Mitigation
 from stream.effects import Outlet, Publish
 
 
 class Desk:
-    """Collects the effects of the record at `offset` of one shard; `now_ms` is journal time."""
+    """Collects the effects of the record at `offset` of one shard; `now_ms` is journal time.
 
-    def __init__(self, shard: int, offset: int, now_ms: int) -> None:
-        self.shard, self.offset, self.now_ms = shard, offset, now_ms
+    `figures` gives burn, budget and latency of an incident at this moment.
+    """
+
+    def __init__(self, shard: int, offset: int, now_ms: int, figures: Callable[[Incident], Mapping[str, Any]]) -> None:
+        self.shard, self.offset, self.now_ms, self.figures = shard, offset, now_ms, figures
         self.effects: list[Publish] = []
 
     @property
@@ -45,17 +49,41 @@ class Desk:
             Publish(Outlet.INCIDENTS, incident.tenant, ce_type, ce_id, self.source, self.now_ms, event.fields())
         )
 
+    def hand_over(self, incident: Incident, reason: str, detail: str, stands: bool) -> None:
+        """Tells that a person is needed, with the figures of this moment."""
+        self.tell(incident, "handed_over", reason=reason, detail=detail, stands=stands, **self.figures(incident))
+
+    def stray(self, outcome: Outcome, service: str, detail: str) -> None:
+        """Tells a person of a change that this shard knows nothing of; it is named after the order that it is about."""
+        name = canonical.digest("stray", outcome.applies, self.offset, len(self.effects))
+        event = events.HandedOver(
+            incident=outcome.incident or name,
+            sequence=0,
+            shard=self.shard,
+            journal_offset=self.offset,
+            index=len(self.effects),
+            environment=outcome.environment,
+            tenant=outcome.tenant,
+            service=service,
+            slo="",
+            at_ms=self.now_ms,
+            reason="unknown_command",
+            detail=detail,
+            stands=True,
+        )
+        ce_type = events.incident_type("handed_over")
+        self.effects.append(
+            Publish(Outlet.INCIDENTS, outcome.tenant, ce_type, name, self.source, self.now_ms, event.fields())
+        )
+
     def move(self, incident: Incident, happening: Happening) -> None:
         incident.phase = after(incident.phase, happening)
 
-    def apply(
-        self, incident: Incident, attempt: Attempt, mitigation: Mitigation, target: Target, not_after_ms: int
-    ) -> None:
+    def apply(self, incident: Incident, attempt: Attempt, mitigation: Mitigation, not_after_ms: int) -> None:
         """Orders the change of an attempt."""
         self._order(
             incident,
             attempt,
-            target,
             attempt.command,
             CommandKind.APPLY,
             action=mitigation.action,
@@ -63,16 +91,13 @@ class Desk:
             maximum=mitigation.maximum,
             not_after_ms=not_after_ms,
             confirm_ms=attempt.confirm_ms,
-            parameter=mitigation.parameter,
         )
 
-    def follow_up(self, incident: Incident, attempt: Attempt, target: Target, kind: CommandKind) -> None:
+    def follow_up(self, incident: Incident, attempt: Attempt, kind: CommandKind) -> None:
         """Orders that a change be confirmed or taken back; such an order never expires."""
-        self._order(incident, attempt, target, follow_up_id(attempt, kind), kind, parameter=target.parameter)
+        self._order(incident, attempt, follow_up_id(attempt, kind), kind)
 
-    def _order(
-        self, incident: Incident, attempt: Attempt, target: Target, name: str, kind: CommandKind, **fields: Any
-    ) -> None:
+    def _order(self, incident: Incident, attempt: Attempt, name: str, kind: CommandKind, **fields: Any) -> None:
         command = Command(
             command=name,
             kind=kind,
@@ -88,19 +113,23 @@ class Desk:
             environment=incident.environment,
             tenant=incident.tenant,
             service=incident.service,
-            actuator=target.actuator,
-            target=target.id,
+            actuator=attempt.actuator,
+            target=attempt.target,
             mitigation=attempt.mitigation,
+            parameter=attempt.parameter,
             **fields,
         )
-        key = f"{target.actuator}/{target.id}"
+        key = f"{attempt.actuator}/{attempt.target}"
         ce_type = f"dev.douse.command.{kind.value}"
         self.effects.append(Publish(Outlet.COMMANDS, key, ce_type, name, self.source, self.now_ms, command.fields()))
 
 
-def incident_id(environment: str, tenant: str, service: str, slo: str, sli: int, onset_s: int) -> str:
-    """Names an incident by its row and its onset, as frozen at the opening."""
-    return canonical.digest("incident", environment, tenant, service, slo, sli, onset_s)
+def incident_id(environment: str, tenant: str, service: str, slo: str, sli: int, onset_s: int, before: int) -> str:
+    """Names an incident by its row, its onset as frozen at the opening, and how many the row has had before.
+
+    An objective that is withdrawn and comes back, and a clock that is set back, give an onset a second time.
+    """
+    return canonical.digest("incident", environment, tenant, service, slo, sli, onset_s, before)
 
 
 def plan_id(incident: str, revision: int) -> str:

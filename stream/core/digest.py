@@ -3,7 +3,6 @@
 import numpy as np
 
 from actuators.policy.incident import Incident
-from detectors.series import Key
 from schemas import canonical
 from schemas.events import STATUS_TYPE, Status, StatusRow
 from stream.core import words
@@ -23,7 +22,7 @@ def tell(shard: ShardState, sight: Sight, out: Desk) -> None:
     shard.digest_s = second
     hot = words.rows_hot(sight)
     order = np.argsort(~hot, kind="stable")[:ROWS_MAX].tolist()
-    incidents: dict[tuple[Key, str], Incident] = {(one.entity, one.slo): one for one in shard.incidents.values()}
+    incidents = {sight.lane(shard, one): one for one in shard.incidents.values()}
     status = Status(
         shard=shard.number,
         journal_offset=out.offset,
@@ -35,16 +34,16 @@ def tell(shard: ShardState, sight: Sight, out: Desk) -> None:
         rows_left_out=len(hot) - len(order),
         counters=dict(shard.counters),
     )
-    ce_id = canonical.digest("status", shard.number, second)
+    ce_id = canonical.digest("status", shard.number, second, shard.clock.steps)
     key = str(shard.number)
     out.effects.append(Publish(Outlet.STATUS, key, STATUS_TYPE, ce_id, out.source, sight.now_ms, status.fields()))
 
 
-def _row(shard: ShardState, sight: Sight, lane: int, incidents: dict[tuple[Key, str], Incident]) -> StatusRow:
+def _row(shard: ShardState, sight: Sight, lane: int, incidents: dict[int | None, Incident]) -> StatusRow:
     key = shard.rows.keys[int(sight.plan.rows[lane])]
     environment, tenant, service, slo, _ = key
     fastest = words.tiers(sight, lane)[0]
-    incident = incidents.get((key[:3], slo))
+    incident = incidents.get(lane)
     return StatusRow(
         environment=environment,
         tenant=tenant,

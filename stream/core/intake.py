@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from detectors import freshness, latency, traffic, windows
 from detectors.evidence import operations, pools
 from detectors.series import Key, Series
-from schemas.journal import NO_POSITION, Position, Strings, Table, Telemetry, Unattributed
+from schemas.journal import NO_POSITION, Malformed, Position, Strings, Table, Telemetry, Unattributed
 from stream.shard import ShardState
 
+ROWS_MAX = 5_000  # 85 MB at 17 kB each: two objectives of 2,500 services; 80,000 rows in 16 shards
+ENTITIES_MAX = 2_500  # 193 MB at 77 kB each, nearly all of it latency sketches
 EXEMPLARS_PER_ENTITY = 12  # enough to look at by hand; the failed ones push the others out
+ENTITY = ("environment", "tenant", "service")
 COMBINED_MAX = 2**62  # codes of several columns are combined in 64 bits; beyond, two names could become one
 
 
@@ -22,12 +25,14 @@ class SourceGap(ValueError):
 
 
 def fold(state: ShardState, telemetry: Telemetry, offset: int) -> None:
-    """Counts the rows above their source's mark, then moves the marks. Raises SourceGap."""
+    """Counts the rows above their source's mark, then moves the marks. Raises SourceGap and Malformed."""
     marks = np.array([mark(state, source, offset) for source in telemetry.positions], np.int64)
     newest = marks.copy()
     fresh: dict[str, Table] = {}
     for name, table in telemetry.tables.items():
         sources, positions = _numbers(table, "source"), _numbers(table, "offset")
+        if len(sources) and sources.max() >= len(marks):
+            raise Malformed(f"journal partition {state.number} offset {offset}: table {name} names no such source")
         above = positions > marks[sources]
         np.maximum.at(newest, sources, positions)
         state.count("rows_repeated", int((~above).sum()))
@@ -85,17 +90,11 @@ def _coded(values: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     return codes.astype(np.int64), tuple(f"{value:016x}" if wide else str(value) for value in distinct.tolist())
 
 
-def _entity_rows(state: ShardState, table: Table) -> NDArray[np.int64]:
-    keys, inverse = unique_keys(table, ("environment", "tenant", "service"))
-    rows = state.entities.rows(keys)
+def _entity_rows(state: ShardState, table: Table) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    rows, fits = _rows_within(state, state.entities, table, ENTITY, ENTITIES_MAX, "entities_left_out")
     state.entities.columns["heard_s"][rows] = state.clock.now_ms // 1000
     state.entities.touch(rows)
-    return rows[inverse]
-
-
-def _rows_of(series: Series, table: Table, columns: tuple[str, ...]) -> NDArray[np.int64]:
-    keys, inverse = unique_keys(table, columns)
-    return series.rows(keys)[inverse]
+    return rows, fits
 
 
 def _rows_within(
@@ -103,6 +102,8 @@ def _rows_within(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Rows of the names that are known or for which there is room, and (rows,) which of the table's rows they are."""
     keys, inverse = unique_keys(table, columns)
+    if len(series) + len(keys) <= most:
+        return series.rows(keys)[inverse], np.ones(len(inverse), np.bool_)
     places = np.full(len(keys), -1, np.int64)
     for place, key in enumerate(keys):
         if key in series.index or len(series) < most:
@@ -114,12 +115,10 @@ def _rows_within(
 
 
 def _observations(state: ShardState, table: Table) -> None:
-    rows = _rows_of(state.rows, table, ("environment", "tenant", "service", "slo", "sli"))
-    bucket_s = _numbers(table, "bucket_s")
-    counted = windows.add(
-        state.rows, rows, bucket_s, _numbers(table, "good").astype(np.int64), _numbers(table, "total").astype(np.int64)
-    )
-    sampled = _numbers(table, "sampled") & (bucket_s <= state.rows.head_s)
+    rows, fits = _rows_within(state, state.rows, table, (*ENTITY, "slo", "sli"), ROWS_MAX, "rows_left_out")
+    bucket_s, good, total = (_numbers(table, name)[fits].astype(np.int64) for name in ("bucket_s", "good", "total"))
+    counted = windows.add(state.rows, rows, bucket_s, good, total)
+    sampled = _numbers(table, "sampled")[fits] & (bucket_s <= state.rows.head_s)
     state.rows.touch(rows[sampled])
     np.maximum.at(state.rows.columns["sampled_s"], rows[sampled], bucket_s[sampled])
     state.count("late", counted.late)
@@ -127,26 +126,21 @@ def _observations(state: ShardState, table: Table) -> None:
 
 
 def _requests(state: ShardState, table: Table) -> None:
-    rows = _entity_rows(state, table)
-    counts = np.stack([_numbers(table, name).astype(np.int64) for name in ("requests", "errors", "incomplete")])
-    traffic.add(state.entities, rows, _numbers(table, "bucket_s"), counts)
-    delay_ms = np.maximum(state.clock.now_ms - _numbers(table, "oldest_end_ms"), 0)
+    rows, fits = _entity_rows(state, table)
+    counts = np.stack([_numbers(table, name)[fits].astype(np.int64) for name in ("requests", "errors", "incomplete")])
+    traffic.add(state.entities, rows, _numbers(table, "bucket_s")[fits], counts)
+    delay_ms = np.maximum(state.clock.now_ms - _numbers(table, "oldest_end_ms")[fits], 0)
     freshness.add(state.entities, rows, delay_ms, counts[traffic.REQUESTS])
 
 
 def _latency(state: ShardState, table: Table) -> None:
-    rows = _entity_rows(state, table)
-    latency.add(
-        state.entities,
-        rows,
-        _numbers(table, "bucket_s"),
-        _numbers(table, "index").astype(np.int64),
-        _numbers(table, "count").astype(np.int64),
-    )
+    rows, fits = _entity_rows(state, table)
+    bucket_s, index, count = (_numbers(table, name)[fits].astype(np.int64) for name in ("bucket_s", "index", "count"))
+    latency.add(state.entities, rows, bucket_s, index, count)
 
 
 def _operations(state: ShardState, table: Table) -> None:
-    columns = ("environment", "tenant", "service", "kind", "name")
+    columns = (*ENTITY, "kind", "name")
     most = operations.OPERATIONS_PER_SHARD_MAX
     rows, fits = _rows_within(state, state.operations, table, columns, most, "operations_left_out")
     counts = np.stack([_numbers(table, name)[fits].astype(np.int64) for name in ("calls", "errors", "duration_us")])
@@ -155,7 +149,7 @@ def _operations(state: ShardState, table: Table) -> None:
 
 def _pools(state: ShardState, table: Table) -> None:
     _entity_rows(state, table)
-    columns = ("environment", "tenant", "service", "instance", "pool")
+    columns = (*ENTITY, "instance", "pool")
     rows, fits = _rows_within(state, state.pools, table, columns, pools.POOLS_PER_SHARD_MAX, "pools_left_out")
     names = ("quantity", "temporality", "start_ms", "time_ms", "value", "count", "sum")
     quantity, temporality, start_ms, time_ms, value, count, total = (_numbers(table, name)[fits] for name in names)
@@ -164,10 +158,13 @@ def _pools(state: ShardState, table: Table) -> None:
 
 def _exemplars(state: ShardState, table: Table) -> None:
     """A handful of rows a record: ingest sends at most four for each entity."""
-    keys, inverse = unique_keys(table, ("environment", "tenant", "service", "trace_id"))
+    keys, inverse = unique_keys(table, (*ENTITY, "trace_id"))
     seconds, failed = _numbers(table, "bucket_s"), _numbers(table, "error")
     for place, (environment, tenant, service, trace) in enumerate(keys):
         here = inverse == place
+        if (environment, tenant, service) not in state.exemplars and len(state.exemplars) >= ENTITIES_MAX:
+            state.count("exemplars_left_out", int(here.sum()))
+            continue
         found = state.exemplars.setdefault((environment, tenant, service), [])
         found.append((trace, int(seconds[here].max()), bool(failed[here].any())))
         found.sort(key=lambda one: (not one[2], -one[1], one[0]))

@@ -5,15 +5,18 @@ import numpy as np
 from actuators.policy.incident import SECONDS_MAX, Incident
 from actuators.policy.lifecycle import Happening, Phase
 from detectors import onset, windows
+from detectors import verdict_question as ask
 from detectors.state import DataState
 from schemas.events import Ending
 from schemas.slo import MILLION, Severity, Slo, Tier
-from stream.core import desk, words
+from stream.core import desk, settle, words
 from stream.core.desk import Desk
 from stream.core.sight import Sight
 from stream.shard import ShardState
 
 LOOK_BACK_S = 110  # of the 120 seconds that the 1 s level holds; ten are ahead of the complete end
+NOW_S = 5  # the act tier's short window: what failed within it fails now
+INCIDENTS_MAX = 500  # 10 kB each in a snapshot; so many at once are one fault of many tenants, and one is told of it
 CLEAR_S = 30  # a burn that stayed under the slow page tier for so long is over
 FAST_PAGE_MILLI, SLOW_PAGE_MILLI = 14_400, 6_000
 BLIND = frozenset({DataState.STALE, DataState.NO_DATA, DataState.NO_TRAFFIC})
@@ -22,12 +25,15 @@ BLIND = frozenset({DataState.STALE, DataState.NO_DATA, DataState.NO_TRAFFIC})
 def open_new(shard: ShardState, sight: Sight, out: Desk) -> None:
     """Opens an incident for each row of which an act or page tier fires and which has none."""
     hot_rows = words.rows_hot(sight)
-    burning = {(one.entity, one.slo) for one in shard.incidents.values()}
+    burning = {sight.lane(shard, one) for one in shard.incidents.values()}
     for lane in np.flatnonzero(hot_rows).tolist():
         key = shard.rows.keys[int(sight.plan.rows[lane])]
-        if (key[:3], key[3]) in burning or sight.data_state(lane) in BLIND:
+        if lane in burning or sight.data_state(lane) in BLIND:
             continue
-        if "/".join(key) in shard.hot and not _hotter_than_act(sight, lane):
+        if "/".join(key) in shard.hot and not _hotter_than_act(shard, sight, lane):
+            continue
+        if len(shard.incidents) >= INCIDENTS_MAX:
+            shard.count("incidents_left_out")
             continue
         _open(shard, sight, lane, out)
     if shard.hot:
@@ -42,6 +48,8 @@ def count_on(shard: ShardState, sight: Sight, incident: Incident, lane: int) -> 
         return
     row = int(sight.plan.rows[lane])
     oldest = shard.rows.rings["1s"].oldest + 1
+    if oldest - incident.end_s > SECONDS_MAX:  # nothing of what was counted is near enough to matter
+        incident.start_s, incident.good, incident.total = oldest, [], []
     missed = max(oldest - incident.end_s, 0)
     incident.good += [0] * missed
     incident.total += [0] * missed
@@ -52,6 +60,14 @@ def count_on(shard: ShardState, sight: Sight, incident: Incident, lane: int) -> 
     if surplus > 0:
         del incident.good[:surplus], incident.total[:surplus]
         incident.start_s += surplus
+
+
+def still_burns(incident: Incident) -> bool:
+    """True where the newest seconds burn so fast that a change could be proven to help: a wound that has closed while
+    something held us back is left alone."""
+    total, good = sum(incident.total[-NOW_S:]), sum(incident.good[-NOW_S:])
+    p0_ppm = ask.p0_ppm(incident.target_ppm, incident.tier_factor_milli)
+    return (total - good) * MILLION > total * p0_ppm
 
 
 def has_cleared(incident: Incident, slo: Slo) -> bool:
@@ -65,7 +81,7 @@ def has_cleared(incident: Incident, slo: Slo) -> bool:
 def close(
     shard: ShardState, sight: Sight, incident: Incident, lane: int, ending: Ending, out: Desk, mend: str = ""
 ) -> None:
-    """Says that it is over and forgets the incident; what still burns in alert windows opens nothing for now."""
+    """Says that it is over; what still burns in alert windows opens nothing for now."""
     attempt = incident.attempt
     proven_s = attempt.effective_s if attempt and attempt.effective_s else incident.end_s - CLEAR_S
     out.tell(
@@ -81,8 +97,14 @@ def close(
         latency_back_s=incident.latency_back_s,
         mend=mend,
     )
+    forget(shard, incident)
+
+
+def forget(shard: ShardState, incident: Incident) -> None:
+    """Takes an incident off the list; one whose change is not settled is kept for what its actuator still says."""
     shard.hot.add("/".join(windows.key(*incident.entity, incident.slo, incident.sli)))
     del shard.incidents[incident.id]
+    settle.keep(shard, incident)
 
 
 def recover(shard: ShardState, sight: Sight, incident: Incident, lane: int, out: Desk) -> bool:
@@ -114,11 +136,15 @@ def may_act(slo: Slo, tier: Tier) -> bool:
     return slo.acts and (tier.severity is Severity.ACT or (tier.severity is Severity.PAGE and slo.page_acts))
 
 
-def _hotter_than_act(sight: Sight, lane: int) -> bool:
+def _hotter_than_act(shard: ShardState, sight: Sight, lane: int) -> bool:
+    """Does it burn anew? Its newest seconds alone exceed the factor of the act tier, or of the fastest that there is:
+    the short window of a page tier is hot for minutes after a fix."""
     slo = sight.slo(lane)
-    acts = [level for level, tier in enumerate(slo.tiers) if tier.severity is Severity.ACT] or [0]
-    level = acts[0]
-    return bool(sight.burn.rate[sight.plan.short[level, lane], lane] > sight.plan.factor[level, lane])
+    urgent = [tier for tier in slo.tiers if tier.severity is not Severity.TICKET]
+    tier = next((one for one in urgent if one.severity is Severity.ACT), urgent[0])
+    rows, end_s = sight.plan.rows[lane : lane + 1], sight.burn.end_s[lane : lane + 1]
+    good, total = (int(count[0]) for count in windows.counts(shard.rows, rows, end_s, NOW_S))
+    return (total - good) * MILLION > total * share_ppm(slo, tier.factor_milli)
 
 
 def _open(shard: ShardState, sight: Sight, lane: int, out: Desk) -> None:
@@ -135,8 +161,12 @@ def _open(shard: ShardState, sight: Sight, lane: int, out: Desk) -> None:
     holder = next(
         (one for one in shard.incidents.values() if one.entity == (environment, tenant, service) and one.acts), None
     )
+    row_name = "/".join(shard.rows.keys[row])
+    before_it = shard.openings.get(row_name, 0)
+    shard.openings[row_name] = before_it + 1
+    acts = holder is None and may_act(slo, tier)
     incident = Incident(
-        id=desk.incident_id(environment, tenant, service, name, slo.sli.hash, onset_s),
+        id=desk.incident_id(environment, tenant, service, name, slo.sli.hash, onset_s, before_it),
         environment=environment,
         tenant=tenant,
         service=service,
@@ -148,10 +178,12 @@ def _open(shard: ShardState, sight: Sight, lane: int, out: Desk) -> None:
         tier=tier.name,
         tier_factor_milli=tier.factor_milli,
         severity=tier.severity.value,
+        target_ppm=slo.target_ppm,
         start_s=start_s,
         good=good.tolist(),
         total=total.tolist(),
-        acts=holder is None and may_act(slo, tier),
+        acts=acts,
+        by_act=acts and tier.severity is Severity.ACT,
         joined=holder.id if holder else None,
     )
     before = words.p99(shard, sight, lane, onset_s, min(30, onset_s - start_s) or 1)

@@ -16,10 +16,13 @@ from schemas.identity import Entity
 from schemas.runbook import Autonomy, Cause
 from schemas.slo import MILLION
 from schemas.specs import SpecSet
+from stream.core import cause as diagnosis
 from stream.core import desk
 from stream.core.desk import Desk
 from stream.core.sight import Sight
 from stream.shard import ShardState, TargetState
+
+SLOW_PAGE_MILLI = 6_000
 
 
 def pursue(
@@ -51,11 +54,13 @@ def pursue(
             )
         out.move(incident, Happening.HELD_BACK)
         return
-    refusal = guard.refuses(
+    refusal = _unprovable(incident) or guard.refuses(
         chosen.mitigation, chosen.target, specs.limits, _facts(shard, sight, incident, lane, chosen)
     )
     if refusal:
         refuse(incident, refusal, chosen, out)
+        return
+    if not diagnosis.still(shard, sight, incident, lane, cause, out):
         return
     _order(shard, specs, sight, incident, lane, cause, chosen, plan, out)
 
@@ -81,7 +86,7 @@ def refuse(incident: Incident, refusal: Refusal, chosen: Chosen | None, out: Des
 
 
 def hand_over(incident: Incident, reason: str, detail: str, stands: bool, happening: Happening, out: Desk) -> None:
-    out.tell(incident, "handed_over", reason=reason, detail=detail, stands=stands)
+    out.hand_over(incident, reason, detail, stands)
     out.move(incident, happening)
 
 
@@ -100,8 +105,8 @@ def _order(
     plan: str,
     out: Desk,
 ) -> None:
-    slo, now_ms, revision = sight.slo(lane), sight.now_ms, len(incident.attempts)
-    p0 = ask.p0_ppm(slo.target_ppm, incident.tier_factor_milli)
+    now_ms, revision = sight.now_ms, len(incident.attempts)
+    p0 = ask.p0_ppm(incident.target_ppm, incident.tier_factor_milli)
     before = ask.freeze(counts(incident), incident.onset_s, incident.end_s, p0)
     freshness_ms = int(sight.freshness_ms[lane])
     deadline = verdict_deadline.plan(
@@ -112,7 +117,9 @@ def _order(
         plan=plan,
         command=desk.command_id(incident.id, revision, 0, "apply", revision),
         mitigation=chosen.mitigation.name,
+        actuator=chosen.target.actuator,
         target=chosen.target.id,
+        parameter=chosen.target.parameter,
         decided_ms=now_ms,
         watch_ms=deadline.watch_ms,
         confirm_ms=confirm_ms,
@@ -121,7 +128,9 @@ def _order(
         before=asdict(before),
     )
     incident.attempts.append(attempt)
-    shard.targets.setdefault(chosen.target.id, TargetState()).applied_ms.append(now_ms)
+    target = shard.targets.setdefault(chosen.target.id, TargetState())
+    target.applied_ms.append(now_ms)
+    target.standing = attempt.command
     shard.tenants.setdefault(_tenant(incident), []).append(now_ms)
     _forget_old(shard, specs.limits.cooldown_s * 1000, now_ms)
     incident.refusal = ""
@@ -142,14 +151,15 @@ def _order(
         rate_before_decision_mps=before.rate_before_decision_mps,
         longest_clean_run_s=before.longest_clean_run_s,
     )
-    out.apply(incident, attempt, chosen.mitigation, chosen.target, specs.limits.not_after_ms)
+    out.apply(incident, attempt, chosen.mitigation, specs.limits.not_after_ms)
     out.move(incident, Happening.ORDERED)
 
 
-def question(attempt: Attempt, target_ppm: int, extended_ms: int) -> ask.Question:
+def question(incident: Incident, attempt: Attempt, extended_ms: int) -> ask.Question:
     """What the verdict is asked about this attempt; `extended_ms` is added to its deadline when it is watched once
-    longer."""
+    longer. The target is the one that was promised at the opening, whatever the spec set says by now."""
     assert attempt.live_ms is not None
+    target_ppm = incident.target_ppm
     return ask.Question(
         target_ppm=target_ppm,
         tier_factor_milli=attempt.tier_factor_milli,
@@ -157,7 +167,9 @@ def question(attempt: Attempt, target_ppm: int, extended_ms: int) -> ask.Questio
         settle_ms=attempt.settle_ms,
         deadline_ms=attempt.decided_ms + attempt.watch_ms + extended_ms,
         before=ask.Before(**attempt.before),
-        slow_page_factor_milli=min(6_000, attempt.tier_factor_milli, MILLION * 1000 // (MILLION - target_ppm) - 1),
+        slow_page_factor_milli=min(
+            SLOW_PAGE_MILLI, attempt.tier_factor_milli, MILLION * 1000 // (MILLION - target_ppm) - 1
+        ),
     )
 
 
@@ -170,10 +182,19 @@ def _facts(shard: ShardState, sight: Sight, incident: Incident, lane: int, chose
         data_state=sight.data_state(lane),
         act_from_ms=sight.act_from_ms,
         lag_ms=sight.lag_ms,
-        target=TargetFacts(tuple(target.applied_ms), target.unknown),
+        target=TargetFacts(tuple(target.applied_ms), target.unknown, bool(target.standing)),
         tenant_applied_ms=tuple(shard.tenants.get(_tenant(incident), ())),
         switches={scope: on for scope, (on, _) in shard.switches.items()},
     )
+
+
+def _unprovable(incident: Incident) -> Refusal | None:
+    """An objective so fine that not one failure per million lies below its tier: no change could ever be judged."""
+    slow_ppm = ask.p0_ppm(incident.target_ppm, min(SLOW_PAGE_MILLI, incident.tier_factor_milli))
+    if slow_ppm > 0:
+        return None
+    numbers = {"target_ppm": incident.target_ppm, "factor_milli": incident.tier_factor_milli}
+    return Refusal(RefusalReason.NOT_ALLOWED, True, numbers, "no verdict can be given below one failure per million")
 
 
 def _step(incident: Incident, chosen: Chosen, command: str = "") -> StepRow:
@@ -196,8 +217,10 @@ def _tenant(incident: Incident) -> str:
 
 
 def _forget_old(shard: ShardState, cooldown_ms: int, now_ms: int) -> None:
-    for target in shard.targets.values():
+    for name, target in list(shard.targets.items()):
         target.applied_ms = [at for at in target.applied_ms if now_ms - at < max(guard.HOUR_MS, cooldown_ms)]
+        if target == TargetState():
+            del shard.targets[name]
     shard.tenants = {
         name: kept
         for name, times in shard.tenants.items()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from actuators.policy.incident import Incident
 from detectors import burn, freshness, state, windows
 from detectors.burn import Book, Burn
 from detectors.series import Key
@@ -39,6 +40,11 @@ class Sight:
     def slo(self, lane: int) -> Slo:
         return self.slos[int(self.plan.slos[lane])]
 
+    def lane(self, shard: ShardState, incident: Incident) -> int | None:
+        """Place of the very row that the incident was opened for; None once the spec set no longer names it."""
+        row = shard.rows.index.get(windows.key(*incident.entity, incident.slo, incident.sli))
+        return None if row is None else self.lanes.get(row)
+
     def data_state(self, lane: int) -> DataState:
         return DataState(int(self.states[lane]))
 
@@ -49,8 +55,11 @@ def set_clock(shard: ShardState, timestamp_ms: int) -> None:
     clock = shard.clock
     if timestamp_ms < clock.now_ms - STEP_BACK_MS_MAX:
         clock.now_ms = timestamp_ms
+        clock.steps += 1
         clock.stepped_until_ms = timestamp_ms + STALE_AFTER_STEP_MS
         clock.tick_ms = NOT_YET
+        for seen in shard.progress.values():  # what was heard "later" than now would look fresh until then
+            seen.seen_ms = min(seen.seen_ms, timestamp_ms)
     clock.now_ms = max(clock.now_ms, timestamp_ms)
     for table in (shard.rows, shard.entities, shard.pools, shard.operations):
         windows.advance(table, clock.now_ms // 1000)

@@ -1,5 +1,7 @@
 """Figures of a tick in the forms that events carry them: burn of each tier, budget, latency."""
 
+from typing import Any
+
 import numpy as np
 
 from actuators.policy.incident import Incident
@@ -13,6 +15,7 @@ from stream.shard import ShardState
 
 P99_PPM = 990_000
 P99_WINDOW_S = 5
+SHARE_S = 10  # the share of failures "now": long enough for a mean, short enough to follow a recovery
 
 
 def tiers(sight: Sight, lane: int) -> tuple[TierBurn, ...]:
@@ -57,6 +60,19 @@ def budget(shard: ShardState, sight: Sight, lane: int, share_ppm: int) -> Budget
         spent_per_hour_ppm=spent_per_hour_ppm,
         hours_left_milli=hours,
     )
+
+
+def figures(shard: ShardState, sight: Sight, incident: Incident) -> dict[str, Any]:
+    """Burn, budget and latency at this tick; nothing where the row is no longer looked at or the incident is over."""
+    lane = sight.lane(shard, incident)
+    if lane is None or incident.id not in shard.incidents:
+        return {}
+    now_ppm = share_ppm(incident, max(incident.onset_s, incident.end_s - SHARE_S), incident.end_s)
+    return {
+        "burn": tiers(sight, lane),
+        "budget": budget(shard, sight, lane, now_ppm),
+        "latency": p99(shard, sight, lane, int(sight.burn.end_s[lane])),
+    }
 
 
 def share_ppm(incident: Incident, first_s: int, last_s: int) -> int:

@@ -1,4 +1,6 @@
-"""The demo's screen: lines as things happen, below them a table of all tenants; without a terminal, lines alone."""
+"""The demo's screen: lines as things happen, below them a table of all tenants; without a terminal, lines alone,
+and of a tenant only when something about it changed.
+"""
 
 import asyncio
 import time
@@ -15,7 +17,6 @@ from stream.demo.play import AVAILABILITY
 from stream.demo.stage import Stage
 
 REFRESH_S = 0.5
-PLAIN_EVERY = 10  # refreshes between two lines where there is no terminal
 SEEN_S = 3
 
 
@@ -28,6 +29,7 @@ class Screen:
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._started_s = time.monotonic()
         self._told = 0
+        self._shown: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -51,15 +53,14 @@ class Screen:
         self._console.print(f"{time.monotonic() - self._started_s:6.1f} s  {text}", markup=False)
 
     async def _run(self) -> None:
-        turn = 0
         while True:
             self._events()
             rows = await asyncio.to_thread(self._rows)
             if self._console.is_terminal:
                 self._live.update(_table(rows), refresh=True)
-            elif turn % PLAIN_EVERY == 0:
-                self.say("; ".join(_plain(row) for row in rows))
-            turn += 1
+            else:
+                for line in plain(rows, self._shown):
+                    self.say(line)
             await asyncio.sleep(REFRESH_S)
 
     def _events(self) -> None:
@@ -109,6 +110,19 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _plain(row: dict[str, Any]) -> str:
-    tenant, state, long, short, p99, share, running, phase = _cells(row)
-    return f"{tenant} {state} burn {long}/{short} p99 {p99} clients fail {share} pool {running} {phase}"
+def plain(rows: list[dict[str, Any]], told: dict[str, str]) -> list[str]:
+    """A short line of each tenant about which something changed since `told`, which is brought up to date.
+
+    Burn, p99 and failures change all the time: they are shown as they are when something else changes.
+    """
+    lines = []
+    for row in rows:
+        parts = [row["tenant"], "burning" if row.get("fires") else "not burning", f"pool {row['running']}"]
+        parts += [f"incident {row['phase']}"] if row.get("phase") else []
+        parts += [f"data {row['data_state']}"] if row.get("data_state", "ok") != "ok" else []
+        changed = ", ".join(parts)
+        if told.get(row["tenant"]) != changed:
+            told[row["tenant"]] = changed
+            _, _, long, short, _, share, _, _ = _cells(row)
+            lines.append(f"{changed}; burn {long}/{short}, clients fail {share}")
+    return lines

@@ -27,6 +27,7 @@ SHARDS = 4  # two cores: sixteen shards would only tick more often
 POOL_MAX = 64
 POOL_MIN = 4
 APP_STOP_S = 20.0
+APPS = ("ingest", "detect", "act")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,9 @@ class Stage:
             try:
                 await asyncio.to_thread(self.douse.wait, APP_STOP_S)
             except subprocess.TimeoutExpired:
-                self.kill_apps(("ingest", "detect", "act"))
+                self.kill_apps(APPS)
+        elif self.douse is not None:
+            self.kill_apps(APPS)  # the scenario killed their supervisor, and who was left alone goes on
 
     def app_pids(self) -> dict[str, int]:
         """The newest process of each app, as `douse run` told in its log."""
@@ -125,8 +128,9 @@ class Stage:
             self.douse.kill()
             self.douse.wait()
         for name, pid in self.app_pids().items():
-            if name in names:
-                with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+                command = Path(f"/proc/{pid}/cmdline").read_bytes()  # a number may belong to somebody else by now
+                if name in names and str(self.config).encode() in command:
                     os.kill(pid, signal.SIGKILL)
 
     def _start_tenant(self, tenant: Tenant) -> None:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from schemas.envelope import Event
+from schemas.events import StepRow
+from stream.report import units
 
 UNITS = (("_ratio", ""), ("_s", " s"), ("_us", " us"), ("_ms", " ms"))
 FINDINGS_SHOWN = 5
@@ -21,8 +23,8 @@ def lines(event: Event) -> list[str]:
             return _diagnosed(data)
         case "incident.planned":
             step = data["steps"][0]
-            size = f"{step['action'].get('numerator', '')}/{step['action'].get('denominator', '')}"
-            return [f"PLAN      {step['mitigation']}: {step['parameter']} of {step['target']} times {size}"]
+            wanted = units.action(step["parameter"], StepRow.read(step).action)
+            return [f"PLAN      {step['mitigation']}: {wanted} at {step['target']}"]
         case "incident.suggested":
             return [f"SUGGESTED {data['steps'][0]['mitigation']} for {data['tenant']}; autonomy is {data['autonomy']}"]
         case "incident.refused":

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, Protocol, assert_never
 
 from schemas import journal
 from stream import effects
+from stream.detect import telling
 from stream.detect.checkpoint import MANIFEST, Checkpoint, Found, Journal
 from stream.detect.publisher import Publisher
 from stream.faustlib import contiguity, exits, guard
@@ -233,6 +234,9 @@ class Keeper:
         self._held.append(acknowledge)
         self._folded_bytes += len(record.value)
         for effect in wanted:
+            told = telling.line(effect)
+            if told:
+                log.info("%s", told)
             sent = await self._parts.publisher.publish(effect)
             self._effects.add(sent)
             sent.add_done_callback(self._effects.discard)
@@ -275,7 +279,7 @@ class Keeper:
             acknowledge()
         size = sum(len(value) for _, value in snapshot.segments) + len(snapshot.manifest)
         took_s = self._parts.clock_s() - started_s
-        log.info("shard %d: snapshot at %d, %d bytes in %.3f s", self.number, snapshot.mark, size, took_s)
+        log.debug("shard %d: snapshot at %d, %d bytes in %.3f s", self.number, snapshot.mark, size, took_s)
 
     def _rebase(self) -> str:
         return f"`douse state rebase --shard {self.number}` starts the shard anew from what is there"

@@ -13,6 +13,12 @@ OK = 0
 _LEVELS = {"warning": "warn", "critical": "crit"}  # Faust's names
 # At `info` they print tables at every rebalance, among which our own lines are lost.
 _LIBRARIES = ("faust", "mode", "aiokafka", "stream.faustlib.recovery")
+HARMLESS = "Missing sensor state for rebalance"
+
+
+def drop_harmless(record: logging.LogRecord) -> bool:
+    """A filter of Faust's log: at its first rebalance it misses a measurement of its own that it had not yet begun."""
+    return HARMLESS not in str(record.msg)
 
 
 def run(app: faust.App, log_level: str = "warn") -> int:
@@ -24,6 +30,7 @@ def run(app: faust.App, log_level: str = "warn") -> int:
     if level == "info":
         for library in _LIBRARIES:
             logging.getLogger(library).setLevel(logging.WARNING)
+    logging.getLogger("faust.app.base").addFilter(drop_harmless)
     worker = Worker(app, loglevel=_LEVELS.get(level, level), quiet=True, redirect_stdouts=False, loop=loop)
     code: object = None
     try:

@@ -83,8 +83,11 @@ def metrics(plan: Plan) -> Door:
     return enter
 
 
-def outcomes(keys: Mapping[str, Ed25519PublicKey], shards: int) -> Door:
-    """The door for outcomes: only what a trusted actuator signed, to the shard of its command."""
+def outcomes(keys: Mapping[str, Ed25519PublicKey], names: Mapping[str, str], shards: int) -> Door:
+    """The door for outcomes: only what a trusted actuator signed of its own targets, to the shard of its command.
+
+    `names` says by key id whose key it is.
+    """
 
     def enter(incoming: Incoming) -> Content:
         try:
@@ -101,6 +104,8 @@ def outcomes(keys: Mapping[str, Ed25519PublicKey], shards: int) -> Door:
             outcome = Outcome.read(event.data)
         except (ValidationError, TypeError) as error:
             return Refused(f"cannot be read: {error}")
+        if outcome.actuator != names[event.keyid]:
+            return Refused(f"signed by actuator {names[event.keyid]}, and speaks of a target of {outcome.actuator}")
         if not 0 <= outcome.shard < shards:
             return Refused(f"shard {outcome.shard} is not one of {shards}")
         return Addressed(journal.Kind.OUTCOME, event, (outcome.shard,))

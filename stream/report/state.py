@@ -90,7 +90,11 @@ def to_do(story: Story, changes: tuple[Change, ...]) -> tuple[str, ...]:
         found.append(f"Find out why: it was handed over ({handed.reason}: {handed.detail}) and stopped since.")
     if suggested is not None and closed is None and not changes:
         steps = ", ".join(f"{units.action(one.parameter, one.action)} at {one.target}" for one in suggested.steps)
-        found.append(f"Decide on the suggested change: {steps} (autonomy is {suggested.autonomy.value}).")
+        leave = ", ".join(f"{suggested.tenant}/{one.mitigation}" for one in suggested.steps)
+        found.append(
+            f"Decide on the suggested change: {steps} (autonomy is {suggested.autonomy.value}). Either set `auto` for "
+            f"{leave} in the specs and run `douse specs apply`, or change it by hand."
+        )
     left_ppm = report_figures.objective(story).left_ppm
     if left_ppm <= 0:
         found.append(f"The budget is overspent by {units.percent(-left_ppm)}: the objective of this period is broken.")

@@ -9,12 +9,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stream import cli, keys
+from stream.demo.scenario import SCENARIOS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "acme" / "specs"
 NOWHERE = "127.0.0.1:1"  # a port of the system that nobody serves
 COMMANDS = (
     "run", "ingest", "detect", "act", "broker", "topics create", "specs check", "specs apply", "incidents", "report",
-    "keys init", "keys show", "kill on", "kill off", "kill show", "state rebase", "demo",
+    "keys init", "keys add", "keys show", "kill on", "kill off", "kill show", "state rebase", "demo",
 )  # fmt: skip
 
 
@@ -34,6 +35,20 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     result = douse(*command.split(), "--help")
     assert result.exit_code == 0
     assert f"douse {command}" in result.output.replace("douse --config /etc/douse.toml", "douse")
+
+
+def test_the_help_begins_with_what_is_needed_first() -> None:
+    text = douse("--help").output
+    first = ["run", "demo", "specs", "incidents", "report", "kill", "keys"]
+    places = [text.index(f"│ {word} ") for word in first]
+    assert places == sorted(places)
+    assert "130 Ctrl-C" in " ".join(text.split())
+
+
+def test_the_demo_lists_its_scenarios_and_exit_codes() -> None:
+    text = " ".join(douse("demo", "--help").output.split())
+    assert all(name in text for name in SCENARIOS)
+    assert "1 one was not" in text
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -116,6 +131,8 @@ def test_without_a_broker_a_command_says_so_and_ends_with_69(arguments: list[str
         ["kill", "on"],
         ["kill", "on", "--reason", "x", "--tenant", "a", "--mitigation", "b"],
         ["kill", "on", "--reason", "x", "--tenant", ""],
+        ["kill", "on", "--reason", "x", "--environment", "demo"],
+        ["kill", "off", "--reason", "x", "--environment", "demo"],
         ["state", "rebase"],
         ["state", "rebase", "--shard", "16"],
         ["nonsense"],
@@ -138,13 +155,25 @@ def test_the_way_of_an_operator_on_a_real_broker(bootstrap: str, prefix: str) ->
     assert "OTLP" in douse("ingest", **at).stderr
     applied = [json.loads(douse("specs", "apply", str(EXAMPLE), "--json", **at).stdout) for _ in range(2)]
     assert [each["changed"] for each in applied] == [True, False]
-    assert douse("kill", "on", "--tenant", "acme-corp", "--reason", "migration", **at).exit_code == 0
-    assert douse("kill", "off", "--tenant", "acme-corp", "--reason", "done", **at).exit_code == 0
+    typo = douse("kill", "on", "--tenant", "acme-crop", "--reason", "migration", **at)
+    assert typo.exit_code == 78
+    assert "did you mean 'acme-corp'?" in typo.stderr
+    on = douse("kill", "on", "--tenant", "acme-corp", "--reason", "migration", **at)
+    assert on.stdout == "kill switch tenant:demo:acme-corp is ON: nothing is applied there; reverts go on\n"
+    assert douse("kill", "on", "--mitigation", "resize", "--reason", "x", **at).exit_code == 78
+    assert douse("kill", "on", "--mitigation", "resize", "--reason", "x", "--force", **at).exit_code == 0
+    elsewhere = ["--tenant", "acme-crop", "--environment", "prod", "--reason", "meant so"]
+    assert "tenant:prod:acme-crop" in douse("kill", "on", *elsewhere, **at).stdout
+    off = douse("kill", "off", "--tenant", "acme-corp", "--reason", "done", **at)
+    assert off.stdout == "kill switch tenant:demo:acme-corp is off\n"
+    assert douse("kill", "off", "--tenant", "acme-corp", "--reason", "done", **at).exit_code == 78
     assert douse("kill", "on", "--reason", "storm", **at).exit_code == 0
     switches = json.loads(douse("kill", "show", "--json", **at).stdout)
     assert [(each["scope"], each["on"], each["reason"]) for each in switches] == [
         ("global", True, "storm"),
-        ("tenant:default:acme-corp", False, "done"),
+        ("mitigation:resize", True, "x"),
+        ("tenant:demo:acme-corp", False, "done"),
+        ("tenant:prod:acme-crop", True, "meant so"),
     ]
     assert douse("incidents", **at).stdout == "no incidents\n"
     explained = douse("state", "rebase", "--shard", "1", **at)

@@ -183,10 +183,10 @@ def test_nothing_is_done_within_thirty_seconds_of_the_first_start() -> None:
 
 def test_the_kill_switch_stops_applies_and_lets_go_again() -> None:
     world = Timeline()
-    world.control("dev.douse.control.kill", {"scope": "tenant:live:north", "on": True, "time_ms": 1})
+    world.kill("tenant:live:north", True, 1)
     burning(world, EXHAUSTED)
     assert world.told("refused")[-1]["reason"] == "kill_switch"
-    world.control("dev.douse.control.kill", {"scope": "tenant:live:north", "on": False, "time_ms": 2})
+    world.kill("tenant:live:north", False, 2)
     world.run(1, rate=270, bad=0.35, pool=EXHAUSTED)
     assert len(world.commands("apply")) == 1
 

@@ -51,6 +51,18 @@ def test_an_incident_stands_at_its_latest_event_and_keeps_its_first_time() -> No
     assert board.lines["i2"].tenant == "globex"
 
 
+def test_a_line_is_short_where_it_can_be() -> None:
+    day_ms, incident = 86_400_000, "0123456789abcdef0123"
+    (line,) = fold(stored(event("refused", incident, 3_723_000, REFUSED), 0)).lines.values()
+    assert line.wide(day_ms - 1) == (
+        *("0123456789ab", "acme-corp", "shop-api", "shop", "01:02:03", "refused", "01:02:03", "", "", "lag"),
+    )
+    assert line.wide(day_ms)[4] == "1970-01-01 01:02:03"
+    assert len(line.wide(0)) == len(incidents.WIDE)
+    assert len(line.narrow(0)) == len(incidents.NARROW)
+    assert max(len(part) for cell in line.narrow(day_ms) for part in cell.split("\n")) <= 19
+
+
 def test_a_repeat_changes_nothing() -> None:
     first, last = (
         stored(event("refused", "i1", 1_000, REFUSED), 0),

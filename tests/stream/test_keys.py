@@ -28,6 +28,20 @@ def test_init_makes_private_files_and_public_ones_of_the_same_keys(tmp_path: Pat
     assert sorted(keys.show(tmp_path / "new"), key=str) == sorted(made, key=str)
 
 
+def test_one_more_actuator_gets_a_key_and_the_others_keep_theirs(tmp_path: Path) -> None:
+    made = keys.init(tmp_path / "keys")
+    added = keys.add(tmp_path / "keys", "web-7")
+    assert [each.path.name for each in added] == ["actuator-web-7.key", "actuator-web-7.pub"]
+    assert sorted(keys.show(tmp_path / "keys"), key=str) == sorted((*made, *added), key=str)
+    with pytest.raises(keys.KeyFileError, match="already there, and a key is never overwritten"):
+        keys.add(tmp_path / "keys", "web-7")
+    with pytest.raises(keys.KeyFileError, match="no such folder; make the keys with `douse keys init`"):
+        keys.add(tmp_path / "nowhere", "web-7")
+    for name in ("../web", "", "a/b", ".."):
+        with pytest.raises(keys.KeyFileError, match="cannot name a key file"):
+            keys.add(tmp_path / "keys", name)
+
+
 def test_what_a_private_key_signs_its_public_half_confirms(tmp_path: Path) -> None:
     keys.init(tmp_path)
     keyid, private = keys.load_private(tmp_path / "operator.key")

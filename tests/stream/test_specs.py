@@ -13,7 +13,7 @@ SLO = (EXAMPLE / "slos.yaml").read_text()
 MITIGATION = """\
 apiVersion: douse/v1
 kind: Mitigation
-metadata: {name: raise-pool}
+metadata: {name: resize-pool}
 spec:
   parameter: pool_size
   action: {op: scale, numerator: 2}
@@ -66,19 +66,19 @@ def test_a_set_survives_the_wire() -> None:
     [
         (
             "runbooks",
-            entry("Runbook", "{cause: pool_exausted, mitigations: [raise-pool]}"),
+            entry("Runbook", "{cause: pool_exausted, mitigations: [resize-pool]}"),
             "runbooks.yaml:4: spec.cause: 'pool_exausted' is not one of pool_exhausted, slow_database, unknown "
             "(did you mean 'pool_exhausted'?)",
         ),
         (
             "runbooks",
-            entry("Runbook", "{cause: pool_exhausted, mitigations: [rase-pool]}"),
-            "runbooks.yaml:4: spec.mitigations[0]: no mitigation is named 'rase-pool' (did you mean 'raise-pool'?); "
-            "known are raise-pool",
+            entry("Runbook", "{cause: pool_exhausted, mitigations: [resise-pool]}"),
+            "runbooks.yaml:4: spec.mitigations[0]: no mitigation is named 'resise-pool' (did you mean 'resize-pool'?); "
+            "known are resize-pool",
         ),
         (
             "runbooks",
-            entry("Runbook", "{cause: unknown, mitigations: [raise-pool]}"),
+            entry("Runbook", "{cause: unknown, mitigations: [resize-pool]}"),
             "runbooks.yaml:4: spec.cause: what is not known is handed to a person; a runbook needs a cause that is "
             "named",
         ),
@@ -106,18 +106,18 @@ def test_a_set_survives_the_wire() -> None:
         ),
         (
             "autonomy",
-            entry("Autonomy", "{rules: [{tenant: acme-*, mitigation: raise-pool, level: auto}]}"),
+            entry("Autonomy", "{rules: [{tenant: acme-*, mitigation: resize-pool, level: auto}]}"),
             "autonomy.yaml:4: spec.rules[0].tenant: 'acme-*' is a wildcard, which is not read; name each one, "
             "as acme-corp",
         ),
         (
             "autonomy",
-            entry("Autonomy", "{rules: [{tenant: '', mitigation: raise-pool, level: auto}]}"),
+            entry("Autonomy", "{rules: [{tenant: '', mitigation: resize-pool, level: auto}]}"),
             "autonomy.yaml:4: spec.rules[0].tenant: is empty; write acme-corp",
         ),
         (
             "autonomy",
-            entry("Autonomy", "{rules: [{mitigation: raise-pool, level: auto}]}"),
+            entry("Autonomy", "{rules: [{mitigation: resize-pool, level: auto}]}"),
             "autonomy.yaml:4: spec.rules[0].tenant: is missing; write acme-corp",
         ),
         (
@@ -171,7 +171,7 @@ def test_a_set_survives_the_wire() -> None:
         (
             "zmore",
             MITIGATION,
-            "zmore.yaml:3: metadata.name: there is another mitigation 'raise-pool' at mitigations.yaml:5; "
+            "zmore.yaml:3: metadata.name: there is another mitigation 'resize-pool' at mitigations.yaml:5; "
             "keep one of them",
         ),
         (
@@ -215,11 +215,23 @@ def test_a_folder_without_specs_is_refused(tmp_path: Path, content: str | None) 
         specs.load(tmp_path)
 
 
+def test_what_will_only_be_suggested_is_said(tmp_path: Path) -> None:
+    for path in EXAMPLE.iterdir():
+        (tmp_path / path.name).write_text(path.read_text().replace("level: auto", "level: approve"))
+    assert specs.load(tmp_path).notes == (
+        "autonomy demo/acme-corp/resize-pool: approve is like suggest: no command approves",
+    )
+    (tmp_path / "autonomy.yaml").unlink()
+    assert specs.load(tmp_path).notes == (
+        "target acme-corp-pool: no autonomy rule for demo/acme-corp: changes are suggested, never made",
+    )
+
+
 def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
     for path in EXAMPLE.iterdir():
         (tmp_path / path.name).write_text(path.read_text().replace('"true"', '"false"'))
     (tmp_path / "targets.yaml").unlink()
     assert specs.load(tmp_path).notes == (
-        "autonomy default/acme-corp/raise-pool: no target of this tenant has the parameter pool_size",
+        "autonomy demo/acme-corp/resize-pool: no target of this tenant has the parameter pool_size",
         "no SLO has the annotation douse.dev/acts: 'true': incidents are reported, nothing is changed",
     )

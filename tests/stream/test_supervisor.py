@@ -101,7 +101,7 @@ def test_a_process_that_holds_unconfirmed_changes_stays_until_they_are_taken_bac
     said: list[str] = []
     assert asyncio.run(supervisor.run([failing, replace(actor, waits=waits)], nothing(), said.append)) == 78
     assert len(asked) == 3
-    assert said[-1] == "act stays until 1 unconfirmed changes are taken back at their deadline"
+    assert said[-1] == "act stays until 1 unconfirmed change is taken back at the deadline"
 
 
 def test_what_holds_changes_is_started_before_there_is_a_broker_and_the_rest_never(tmp_path: Path) -> None:

@@ -1,19 +1,24 @@
 """A small target: reads one number of a TOML file at start and on SIGHUP, says over HTTP what it runs with.
 
-python target.py FILE FOLDER NAME obeys|deaf|stubborn|mute    (stubborn: takes the first reload over and no other)
+python target.py FILE FOLDER NAME MANNER
+
+obeys; deaf: takes no reload over; stubborn: the first and no other; mute: answers with 500; drips: its answer never
+ends; hangs, dies, shouts (says a megabyte), flips (says the old and the new value in turn): after the first reload.
 """
 
 import json
 import os
 import signal
 import sys
+import time
 import tomllib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 FILE, FOLDER, NAME, MANNER = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]
-RUNNING = {"size": 0, "reloads": 0}
+RUNNING: dict[str, Any] = {"size": 0, "reloads": 0}
+OBEY = ("obeys", "flips")
 
 
 def read() -> None:
@@ -22,15 +27,27 @@ def read() -> None:
 
 def hangup(*_: Any) -> None:
     RUNNING["reloads"] += 1
-    if MANNER == "obeys" or (MANNER == "stubborn" and RUNNING["reloads"] == 1):
+    if MANNER == "dies":
+        os._exit(1)
+    if MANNER in OBEY or (MANNER == "stubborn" and RUNNING["reloads"] == 1):
         read()
 
 
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        said = dict(RUNNING)
+        if MANNER == "hangs" and said["reloads"]:
+            time.sleep(3_600)
+        if MANNER == "shouts" and said["reloads"] == 1:
+            said["size"] = "x" * 900_000
+        if MANNER == "flips" and said["reloads"] == 1:
+            RUNNING["size"] = 96 - said["size"]
         self.send_response(500 if MANNER == "mute" else 200)
         self.end_headers()
-        self.wfile.write(json.dumps({"pool": {"size": RUNNING["size"]}, "reloads": RUNNING["reloads"]}).encode())
+        while MANNER == "drips":
+            self.wfile.write(b" ")
+            time.sleep(0.2)
+        self.wfile.write(json.dumps({"pool": {"size": said["size"]}, "reloads": said["reloads"]}).encode())
 
     def log_message(self, *_: Any) -> None:
         pass

@@ -56,6 +56,7 @@ FAULTS: dict[RefusalReason, Any] = {
     RefusalReason.WARMING_UP: lambda m, t, f: (m, t, replace(f, act_from_ms=NOW_MS + 1)),
     RefusalReason.LAG: lambda m, t, f: (m, t, replace(f, lag_ms=5_001)),
     RefusalReason.UNKNOWN_OUTCOME: lambda m, t, f: (m, t, replace(f, target=replace(f.target, unknown=True))),
+    RefusalReason.UNCONFIRMED: lambda m, t, f: (m, t, replace(f, target=replace(f.target, unconfirmed=True))),
     RefusalReason.COOLDOWN: lambda m, t, f: (m, t, replace(f, target=replace(f.target, applied_ms=ago(5)))),
     RefusalReason.CAP_TARGET: lambda m, t, f: (
         m,

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,79 +11,24 @@ import pytest
 
 from actuators.deadline import Instant
 from actuators.drivers import files
-from actuators.ledger import Ledger, State
+from actuators.ledger import KEEP_MS, State
 from schemas.actuator import Actuator
-from schemas.commands import Command, CommandKind, Outcome, OutcomeReason, OutcomeStatus
+from schemas.commands import CommandKind, OutcomeReason, OutcomeStatus
 from stream.act import execute
 from stream.act.execute import Hands
-from stream.act.inbox import Order, Unfit
+from stream.act.inbox import Unfit
 from tests.actuators import commands
-from tests.actuators.drivers import world
-from tests.actuators.drivers.world import CONFIG, World
+from tests.actuators.drivers.world import CONFIG
+from tests.stream.act.bench import Bed, Bench, bedded
 
 NEW = CONFIG.replace(b"32", b"64")
-START = Instant(1_800_000_000_000, 1_000_000, "boot")
 CONFIRM, REVERT = CommandKind.CONFIRM, CommandKind.REVERT
-
-
-@dataclass(slots=True)
-class Bench:
-    """A world, an actuator for it, and a clock that only the test moves."""
-
-    world: World
-    hands: Hands
-    now: Instant = START
-
-    def wait(self, ms: int) -> None:
-        self.now = Instant(self.now.wall_ms + ms, self.now.boot_ms + ms, self.now.boot_id)
-
-    def do(self, command: Command, signer: str | None = "key", age_ms: int = 0) -> Outcome:
-        outcome = execute.execute(self.hands, Order(command, signer), lambda: age_ms)
-        assert self.hands.ledger.unsent()[-1].outcome == outcome, "what is answered is in the ledger"
-        return outcome
-
-    def due(self) -> list[Outcome]:
-        return execute.take_back_due(self.hands, retry=True)
-
-    def state(self) -> State | None:
-        entry = self.hands.ledger.entry("c1")
-        return None if entry is None else entry.state
-
-    def restart(self) -> list[Outcome]:
-        """A new process with what the old one left behind."""
-        path = self.hands.folder / "ledger"
-        self.hands.ledger.close()
-        book = Ledger(path)
-        self.hands = Hands.of(self.hands.actuator, self.hands.folder, book, self.hands.kill_file, lambda: self.now)
-        return execute.reconcile(self.hands)
-
-
-class Bed:
-    """Makes benches and clears them away."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.made: list[tuple[Any, Bench]] = []
-
-    def bench(self, manner: str = "obeys", live_ms_max: int = 3_000, **more: Any) -> Bench:
-        context = world.world(self.folder, {"service": manner, "worker": "obeys"}, live_ms_max)
-        here = context.__enter__()
-        actuator = commands.rules(here.target, **more)
-        bench = Bench(
-            here,
-            Hands.of(actuator, self.folder, Ledger(self.folder / "ledger"), self.folder / "kill", lambda: bench.now),
-        )
-        self.made.append((context, bench))
-        return bench
 
 
 @pytest.fixture
 def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed(tmp_path)
-    yield bed
-    for context, bench in bed.made:
-        bench.hands.ledger.close()
-        context.__exit__(None, None, None)
+    with bedded(tmp_path) as made:
+        yield made
 
 
 def test_an_apply_is_live_in_the_processes_and_says_all_that_a_person_needs(bed: Bed) -> None:
@@ -113,6 +58,36 @@ def test_a_repeated_id_is_answered_with_its_outcome_and_applied_once(bed: Bed) -
     assert bench.world.says("service")["reloads"] == 1
 
 
+def test_an_id_is_never_used_twice_however_old_its_answer(bed: Bed) -> None:
+    bench = bed.bench()
+    bench.do(commands.command())
+    bench.do(commands.command("r", REVERT))
+    for each in bench.hands.ledger.unsent():
+        bench.hands.ledger.acknowledged(each.number)
+    bench.wait(KEEP_MS + 1)
+    bench.hands.ledger.prune(bench.now.wall_ms)
+    assert bench.hands.ledger.recorded("c1") is None
+    for _ in range(2):
+        again = bench.do(commands.command())
+        assert (again.status, again.reason) == (OutcomeStatus.EXPIRED, OutcomeReason.NOT_AFTER)
+        bench.hands.ledger.prune(bench.now.wall_ms + KEEP_MS + 1)
+    assert bench.world.file.read_bytes() == CONFIG
+
+
+def test_two_names_of_one_file_have_one_lock(bed: Bed) -> None:
+    bench = bed.bench()
+    other = bench.world.target.model_copy(update={"id": "else", "file": "./shop.toml"})
+    hands = bench.hands
+    both = Hands.of(commands.rules(bench.world.target, other), hands.folder, hands.ledger, hands.kill_file, hands.clock)
+    assert both.locks["shop.toml"] is both.locks["./shop.toml"]
+
+
+def test_a_kill_file_that_cannot_be_seen_counts_as_there(bed: Bed) -> None:
+    bench = bed.bench()
+    bench.hands = replace(bench.hands, kill_file=bench.hands.folder / ("k" * 5_000))
+    assert bench.do(commands.command()).reason is OutcomeReason.KILL_SWITCH
+
+
 def test_a_refusal_is_remembered_but_a_forgery_is_not(bed: Bed) -> None:
     bench = bed.bench()
     forged = bench.do(commands.command(), signer=None)
@@ -122,6 +97,16 @@ def test_a_refusal_is_remembered_but_a_forgery_is_not(bed: Bed) -> None:
     assert bench.do(commands.command("late"), age_ms=0) == expired
     assert bench.world.file.read_bytes() == CONFIG
     assert bench.do(commands.command()).status is OutcomeStatus.LIVE, "the forger did not use up the true command's id"
+
+
+def test_an_answer_that_is_given_again_has_the_bytes_that_it_had(bed: Bed) -> None:
+    bench = bed.bench()
+    first = bench.do(commands.command(), signer=None)
+    (sent,) = bench.hands.ledger.unsent()
+    bench.wait(5_000)
+    assert bench.do(commands.command(incident="another"), signer=None) == first
+    (again,) = bench.hands.ledger.unsent()
+    assert (again.id, again.outcome, again.time_ms) == (sent.id, sent.outcome, sent.time_ms)
 
 
 def test_a_record_that_is_no_command_is_refused(bed: Bed) -> None:

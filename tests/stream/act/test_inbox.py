@@ -78,3 +78,19 @@ def test_a_key_of_ours_over_anothers_command_is_unfit() -> None:
 def test_a_float_in_a_command_is_no_crash() -> None:
     headers, value = record(commands.command())
     assert isinstance(read(headers, value.replace(b'"maximum":100', b'"maximum":100.5')), Unfit)
+
+
+def test_what_is_too_large_for_a_command_is_not_even_read() -> None:
+    headers, value = record(commands.command(incident="i" * inbox.RECORD_BYTES_MAX))
+    for bloated in ((headers, value), ([("ce_id", b"x" * inbox.RECORD_BYTES_MAX)], b"{}")):
+        answer = read(*bloated)
+        assert isinstance(answer, Unfit)
+        assert "a command has at most" in answer.detail
+    assert read(headers, value, b"elsewhere/pool") == Foreign()
+
+
+def test_what_is_wrong_with_a_record_is_quoted_shortly() -> None:
+    headers, value = record(commands.command())
+    answer = read([(name, b"9" * 50_000 if name == "ce_time" else raw) for name, raw in headers], value)
+    assert isinstance(answer, Unfit)
+    assert len(answer.detail) <= inbox.DETAIL_CHARACTERS_MAX

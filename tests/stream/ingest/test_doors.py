@@ -22,6 +22,7 @@ SHARDS = 3
 KEY, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 KEYID = keys.keyid(KEY.public_key())
 TRUSTED = {KEYID: KEY.public_key()}
+NAMES = {KEYID: "local"}
 PLAN = observe.plan(otlp_made.SPECS, SHARDS)
 
 
@@ -41,7 +42,7 @@ def outcome(**more: Any) -> Event:
 
 
 def test_an_outcome_goes_to_the_shard_of_its_command() -> None:
-    content = doors.outcomes(TRUSTED, SHARDS)(incoming(outcome()))
+    content = doors.outcomes(TRUSTED, NAMES, SHARDS)(incoming(outcome()))
     assert isinstance(content, Addressed)
     assert (content.kind, content.shards) == (journal.Kind.OUTCOME, (2,))
 
@@ -54,13 +55,14 @@ def test_an_outcome_goes_to_the_shard_of_its_command() -> None:
         (incoming(outcome(shard=SHARDS)), "shard 3 is not one of 3"),
         (incoming(outcome(shard=-1)), "shard -1 is not one of 3"),
         (incoming(outcome(extra=1)), "cannot be read"),
+        (incoming(outcome(actuator="other")), "signed by actuator local, and speaks of a target of other"),
         (incoming(outcome(type="dev.douse.command.apply")), "is not 'dev.douse.outcome'"),
         (Incoming(Stored(0, 5, 0, "", [], None), 0), "ce_specversion"),
         (Incoming(Stored(0, 5, 0, "", [], b"\xff"), 0), "ce_specversion"),
     ],
 )
 def test_what_is_no_outcome_of_ours_is_refused_with_the_reason(record: Incoming, reason: str) -> None:
-    content = doors.outcomes(TRUSTED, SHARDS)(record)
+    content = doors.outcomes(TRUSTED, NAMES, SHARDS)(record)
     assert isinstance(content, Refused)
     assert reason in content.reason
 

@@ -139,7 +139,9 @@ def test_an_open_incident_says_how_far_it_has_come() -> None:
     told = built(effective)
     assert told.state == "open" and told.mttm.total_ms == 8000 and told.objective.protected
     assert told.mttm.confirm_ms is None
-    assert built(made.burning().suggested()).to_do[0].startswith("Decide on the suggested change: pool_size x 2")
+    (decide, *_) = built(made.burning().suggested()).to_do
+    assert decide.startswith("Decide on the suggested change: pool_size x 2")
+    assert "set `auto` for acme-corp/" in decide and "`douse specs apply`, or change it by hand" in decide
     assert "holds the plan" in built(Timeline().at(3.2).opened(joined="other")).state_says
 
 

@@ -1,0 +1,133 @@
+"""What stands at the targets: what actuators say of changes, also of those whose incident is over or was never ours.
+
+A change is settled once its actuator says that it is confirmed, or that nothing of it stands. Until then its target is
+changed by nothing else; where the word stays away, or is none of ours, the target is frozen and a person is told.
+"""
+
+from actuators.policy.incident import Attempt, Incident
+from schemas.commands import CommandKind, Outcome, OutcomeReason, OutcomeStatus
+from schemas.specs import SpecSet
+from stream.core import desk
+from stream.core.desk import Desk
+from stream.shard import ShardState, TargetState
+
+ANSWER_MS_MAX = 20_000  # the actuator observes for 3 s, takes back for 3 s; the rest is Kafka and a restart of act
+CLOSED_MAX = 1_000  # 2 kB each in a snapshot; what is settled leaves at once, the rest after its confirm deadline
+TARGETS_MAX = 10_000  # a target that nobody named in the spec set takes room only for a while
+NOTHING_STANDS = frozenset({OutcomeStatus.REVERTED, OutcomeStatus.FAILED, OutcomeStatus.EXPIRED})
+FORGED = frozenset({OutcomeReason.BAD_SIGNATURE, OutcomeReason.MALFORMED})
+
+
+def find(shard: ShardState, outcome: Outcome) -> tuple[Incident, Attempt] | None:
+    """The incident, open or over, and the attempt that an outcome is about; None for a command that is not ours."""
+    incident = shard.incidents.get(outcome.incident) or shard.closed.get(outcome.incident)
+    for attempt in incident.attempts if incident else ():
+        if outcome.command in desk.orders(attempt):
+            assert incident is not None
+            return incident, attempt
+    return None
+
+
+def is_gone(outcome: Outcome) -> bool:
+    """True where nothing of the change stands. A refused confirm or revert leaves what there was."""
+    refused = outcome.status is OutcomeStatus.REFUSED and outcome.kind is CommandKind.APPLY
+    return refused or outcome.status in NOTHING_STANDS
+
+
+def note(shard: ShardState, attempt: Attempt, outcome: Outcome) -> None:
+    """Takes up what an outcome says of the target of one of our changes."""
+    target = shard.targets.setdefault(attempt.target, TargetState())
+    if outcome.status is OutcomeStatus.UNKNOWN:
+        freeze(target, attempt.command)
+    elif is_gone(outcome) or outcome.status is OutcomeStatus.CONFIRMED:
+        if target.standing == attempt.command:
+            target.standing = ""
+        if target.about == attempt.command:
+            target.unknown = False
+
+
+def freeze(target: TargetState, command: str) -> None:
+    """Nobody touches the target until it is known what its change `command` came to."""
+    target.unknown, target.about = True, command
+    if target.standing == command:
+        target.standing = ""
+
+
+def stray(shard: ShardState, specs: SpecSet, outcome: Outcome, out: Desk) -> None:
+    """An outcome of a command that this shard knows nothing of: its target is frozen while anything may stand."""
+    known = next((one for one in specs.targets if one.id == outcome.target), None)
+    target = shard.targets.get(outcome.target)
+    if target is not None and outcome.applies == target.about and outcome.status is not OutcomeStatus.UNKNOWN:
+        if is_gone(outcome) or outcome.status is OutcomeStatus.CONFIRMED:
+            target.unknown = False
+        return
+    if outcome.status not in (OutcomeStatus.LIVE, OutcomeStatus.UNKNOWN):
+        return
+    shard.count("outcomes_unknown")
+    if target is None and len(shard.targets) >= TARGETS_MAX:
+        shard.count("targets_left_out")
+        return
+    target = shard.targets.setdefault(outcome.target, TargetState())
+    told = target.unknown and target.about == outcome.applies
+    target.unknown, target.about = True, outcome.applies
+    if not told:
+        detail = f"{outcome.actuator}/{outcome.target} says {outcome.status.value} of a command that nobody here gave"
+        out.stray(outcome, known.service if known else "", detail)
+
+
+def late(incident: Incident, attempt: Attempt, outcome: Outcome, out: Desk) -> None:
+    """Tells the person who has the incident what became of its change, where that is not what was said before.
+
+    Such as a change that was proven and let stand, and that its actuator had taken back by then: nobody heard it.
+    """
+    before, attempt.status = attempt.status, outcome.status
+    attempt.reason, attempt.detail = outcome.reason.value, outcome.detail
+    if outcome.status is OutcomeStatus.CONFIRMED or outcome.status is before:
+        return
+    if outcome.status is OutcomeStatus.LIVE and before is not None:
+        attempt.status = before  # its first word, overtaken by a later one
+        return
+    out.hand_over(incident, outcome.reason.value, tried(outcome), not is_gone(outcome))
+
+
+def tried(outcome: Outcome) -> str:
+    return f"{outcome.status.value} at {outcome.actuator}/{outcome.target}: {outcome.detail or outcome.reason.value}"
+
+
+def stands(shard: ShardState, attempt: Attempt) -> bool:
+    """True while a change waits for its word, or may still come."""
+    target = shard.targets.get(attempt.target)
+    return target is not None and target.standing == attempt.command
+
+
+def keep(shard: ShardState, incident: Incident) -> None:
+    """Remembers an incident that is over, if its last change is not settled."""
+    attempt = incident.attempt
+    if attempt is None or not stands(shard, attempt):
+        return
+    incident.good, incident.total = [], []
+    shard.closed[incident.id] = incident
+    while len(shard.closed) > CLOSED_MAX:
+        del shard.closed[next(iter(shard.closed))]
+        shard.count("closed_left_out")
+
+
+def overdue(shard: ShardState, specs: SpecSet, incident: Incident, out: Desk) -> None:
+    """A change that a person has, or whose incident is over, and of which nothing was heard by its own deadline."""
+    attempt = incident.attempt
+    if attempt is None or not stands(shard, attempt):
+        return
+    if out.now_ms - attempt.decided_ms <= attempt.confirm_ms + specs.limits.not_after_ms + ANSWER_MS_MAX:
+        return
+    freeze(shard.targets[attempt.target], attempt.command)
+    detail = f"nobody said what became of command {attempt.command} of target {attempt.target}"
+    out.hand_over(incident, "no_answer", detail, True)
+
+
+def settle_closed(shard: ShardState, specs: SpecSet, out: Desk) -> None:
+    """Forgets what is over and settled."""
+    for incident in list(shard.closed.values()):
+        overdue(shard, specs, incident, out)
+        attempt = incident.attempt
+        if attempt is None or not stands(shard, attempt):
+            del shard.closed[incident.id]
