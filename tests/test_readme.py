@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -354,3 +355,10 @@ def _consumer_reads(reader: Reader, prefix: str) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_the_image_holds_every_package_that_is_installed() -> None:
+    """The demo plays on the example, so without it `docker run ... demo` would end at its first import."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = {name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
+    assert wanted <= set(re.findall(r"^COPY (\w+) \1$", (ROOT / "deploy" / "Dockerfile").read_text(), re.M))

@@ -12,7 +12,17 @@ KINDS = {incident_type(name): model for name, model in INCIDENT_EVENTS.items()}
 
 
 def line(effect: Publish) -> str:
-    """The event in words; empty for the status, which says once a second what has not changed."""
+    """The event in words; empty for the status, which says once a second what has not changed.
+
+    An event that is not of its type's form is told by its name: a log must not stop what it tells of.
+    """
+    try:
+        return _line(effect)
+    except ValueError:
+        return f"{effect.type} {effect.id}"
+
+
+def _line(effect: Publish) -> str:
     if effect.outlet is Outlet.COMMANDS:
         command = Command.read(effect.data)
         return f"{_tenant(command.environment, command.tenant)} {_command(command)}"

@@ -48,3 +48,9 @@ def test_the_status_and_foreign_events_are_not_told() -> None:
     assert world.effects
     assert told(world) == []
     assert telling.line(Publish(Outlet.INCIDENTS, "k", "t", "1", "s", 0, {})) == ""
+
+
+def test_an_event_that_cannot_be_read_is_told_by_its_name() -> None:
+    kind = "dev.douse.incident.opened"
+    assert telling.line(Publish(Outlet.INCIDENTS, "k", kind, "1", "s", 0, {"mark": 1})) == f"{kind} 1"
+    assert telling.line(Publish(Outlet.COMMANDS, "k", "dev.douse.command.apply", "2", "s", 0, {})).endswith(" 2")
