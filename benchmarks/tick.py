@@ -76,7 +76,9 @@ def tick(made: World) -> tuple[Burn, NDArray[np.uint8]]:
     seen = burn.rates(made.series, made.book, made.end_s)
     quiet = windows.counts(made.series, made.book.rows, made.end_s, QUIET_S)[windows.TOTAL]
     never = np.full(len(made.end_s), -1)
-    return seen, state.states(made.end_s, quiet, seen.thin[0], made.end_s, never, -1, False)
+    return seen, state.states(
+        made.end_s, quiet, seen.thin[0], made.end_s, never, made.book.acting_s, -1, never > 0, False
+    )
 
 
 def histories(made: World, sample: int) -> list[Levels]:

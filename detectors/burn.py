@@ -1,8 +1,7 @@
 """How fast each row burns its error budget, in every window of every tier, and which tiers fire.
 
 Burn rate = share of bad events / (1 - target) (SRE workbook, chapter 5). A tier fires where both of its windows burn
-strictly
-faster than its factor and its long window holds enough events that a single failure could not have fired it.
+strictly faster than its factor and its long window holds enough events that a single failure could not have fired it.
 """
 
 from collections.abc import Sequence
@@ -23,8 +22,7 @@ class Book:
     """Budgets and tiers of all rows that have an SLO, as columns; made anew when rows or specs change.
 
     rows (k,) in the windows' table; slos (k,) place of each row's SLO. factor, long, short are (tiers, k); the last
-    two are places
-    in `window_s`. Unused tiers have an infinite factor.
+    two are places in `window_s`. Unused tiers have an infinite factor.
     """
 
     rows: NDArray[np.int64]
@@ -34,6 +32,8 @@ class Book:
     factor: NDArray[np.float64]
     long: NDArray[np.int64]
     short: NDArray[np.int64]
+    acting_s: NDArray[np.int64]
+    """(k,) longest window, in seconds, of a tier that may lead to a change; the longest of all where none may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,16 @@ def book(slos: Sequence[Slo], rows: NDArray[np.int64], slo_of_row: NDArray[np.in
             factor[level, place] = tier.factor_milli / 1000
             long[level, place], short[level, place] = window_s.index(tier.long_s), window_s.index(tier.short_s)
     budget = np.array([float(slo.budget) for slo in slos])
+    acting_s = np.array([_acting_s(slo) for slo in slos], np.int64)
     return Book(
-        rows, slo_of_row, budget[slo_of_row], window_s, factor[:, slo_of_row], long[:, slo_of_row], short[:, slo_of_row]
+        rows,
+        slo_of_row,
+        budget[slo_of_row],
+        window_s,
+        factor[:, slo_of_row],
+        long[:, slo_of_row],
+        short[:, slo_of_row],
+        acting_s[slo_of_row],
     )
 
 
@@ -97,3 +105,11 @@ def firing(burn: Burn, plan: Book, slos: Sequence[Slo], lane: int, severities: f
 def milli(rate: float) -> int:
     """A burn rate as canonical forms carry it."""
     return round(rate * 1000)
+
+
+def _acting_s(slo: Slo) -> int:
+    may = {Severity.ACT, Severity.PAGE} if slo.page_acts else {Severity.ACT}
+    return max(
+        (tier.long_s for tier in slo.tiers if tier.severity in may),
+        default=max((tier.long_s for tier in slo.tiers), default=0),
+    )

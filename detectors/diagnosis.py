@@ -1,8 +1,8 @@
 """Why does it burn? A distribution over the known causes and "not known", with evidence and a runner-up.
 
 Each cause gives its log odds against "not known" (0); the softmax of all is the distribution. The answer is "not
-known" unless one
-cause holds at least KNOWN_PPM_MIN: an honest shrug hands to a person, a wrong name changes the wrong thing.
+known" unless one cause holds at least KNOWN_PPM_MIN: an honest shrug hands to a person, a wrong name changes the
+wrong thing.
 """
 
 from dataclasses import dataclass

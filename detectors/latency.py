@@ -1,8 +1,7 @@
 """Latency of each (tenant, service) as counts in base-2 exponential buckets.
 
 Scale 3 of OpenTelemetry's exponential histogram: bucket i holds (2^(i/8), 2^((i+1)/8)] seconds. A quantile is the
-upper bound of its
-bucket, at most ERROR_PPM above the truth.
+upper bound of its bucket, at most ERROR_PPM above the truth.
 """
 
 import numpy as np

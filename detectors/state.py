@@ -34,24 +34,27 @@ def states(
     thin: NDArray[np.bool_],
     heard_s: NDArray[np.int64],
     sampled_s: NDArray[np.int64],
+    acting_s: NDArray[np.int64],
     lost_s: int,
+    late: NDArray[np.bool_],
     stale: bool,
 ) -> NDArray[np.uint8]:
     """(k,) DataState of each row.
 
-    end_s: end of the newest complete bucket; total: events of the last QUIET_S; thin: the fastest tier has too few
-    events;
-    heard_s: newest second in which the entity sent anything; sampled_s: newest second with a sampled span; lost_s:
-    newest second of
-    a loss to retention (-1: none); stale: of the whole shard.
+    end_s: end of the newest complete bucket. total: events of the last QUIET_S. thin: the fastest tier has too few
+    events. heard_s: newest second in which the entity sent anything. sampled_s: newest second with a sampled span.
+    acting_s: longest window of a tier that may lead to a change. lost_s: newest second of a loss to retention (-1:
+    none). late: telemetry comes so late that its newest windows cannot be complete. stale: of the whole shard.
     """
     result = np.where(thin, DataState.LOW_N, DataState.OK).astype(np.uint8)
     result[total == 0] = DataState.NO_TRAFFIC
     start_s = end_s - QUIET_S
-    result[sampled_s >= start_s] = DataState.SAMPLED
+    touched_s = end_s - acting_s
+    result[sampled_s >= touched_s] = DataState.SAMPLED
     if lost_s >= 0:
-        result[lost_s >= start_s] = DataState.PARTIAL
+        result[lost_s >= touched_s] = DataState.PARTIAL
     result[heard_s < start_s] = DataState.NO_DATA
+    result[late] = DataState.STALE
     if stale:
         result[:] = DataState.STALE
     return result

@@ -1,10 +1,8 @@
 """Good and total events of every (tenant, SLO) row, for any window up to the SLO's period.
 
 Each level holds one and the same cumulative count, modulo 2^32, at the ends of its buckets. So a window is the count
-at its end
-minus the count at its start, whichever level still remembers that start; a difference is right while a window holds
-fewer
-than 2^32 events. 2,112 slots of two u32 are 16.9 kB a row.
+at its end minus the count at its start, whichever level still remembers that start; a difference is right while a
+window holds fewer than 2^32 events. 2,112 slots of two u32 are 16.9 kB a row.
 """
 
 from dataclasses import dataclass

@@ -78,7 +78,6 @@ class Opened(IncidentEvent):
     latency: Latency
     before_latency: Latency
     freshness_p99_ms: int
-    tenant_source: str = "resource"
     newest_telemetry_ms: int
     joined: str | None = None
     """The incident that holds the plan for this service; this one only reports."""
@@ -195,7 +194,7 @@ class VerdictGiven(IncidentEvent):
     verdict: str
     reason: str
     follows: str
-    """What is done about it: confirm, revert, watch, hand_over."""
+    """What is done about it: wait_quiet, watch (once longer), confirm or revert."""
     window_s: int
     errors: int
     requests: int

@@ -1,8 +1,7 @@
 """The engine: one journal record into a shard's state, and what is to be done outside because of it.
 
 Pure: no clock, no I/O, no randomness. So the decisions of a shard are a function of its journal partition alone, and
-its owner, a
-successor, a zombie, a replay and a simulation that read the same partition decide the same, to the byte.
+its owner, a successor, a zombie, a replay and a simulation that read the same partition decide the same, to the byte.
 """
 
 from typing import assert_never

@@ -1,9 +1,8 @@
 """One shard: everything folded from one journal partition, and how it goes into segments and comes back.
 
 Segments: `rows/N`, `entities/N`, `pools/N`, `operations/N` hold groups of whole rows; `core/N` is everything else as
-JSON, in
-pieces; `manifest` names the journal mark and how many pieces there are. All of one snapshot are written in one
-transaction.
+JSON, in pieces; `manifest` names the journal mark and how many pieces there are. All of one snapshot are written in
+one transaction.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,7 @@
 """May this change happen now? Every rule that can refuse it, in the order in which people would want to hear of them.
 
 The guard sees facts, never the world; it returns its reason with the numbers that led to it. What concerns a target
-is checked once
-more at the actuator, which alone sees all commands for it.
+is checked once more at the actuator, which alone sees all commands for it.
 """
 
 from collections.abc import Mapping

@@ -41,7 +41,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Incident:
-    """`key` names its row; `slo_key` its SLI's text. Counts are complete seconds from `start_s` on."""
+    """`sli` is the hash of its SLI's text. `good` and `total` count complete seconds from `start_s` on."""
 
     id: str
     environment: str
@@ -71,8 +71,6 @@ class Incident:
     attempts: list[Attempt] = field(default_factory=list)
     sequences: dict[str, int] = field(default_factory=dict)
     latency_back_s: int | None = None
-    before_p99_us: int | None = None
-    quiet_since_s: int | None = None
 
     @property
     def entity(self) -> tuple[str, str, str]:

@@ -2,9 +2,8 @@
 waited, time used.
 
 Gauges keep the last value of a second. Cumulative points become differences here, where the point before is
-remembered: a start time
-that moved, or a count that fell, is a reset, and the first point of an unknown history adds nothing (OpenTelemetry
-data model).
+remembered: a start time that moved, or a count that fell, is a reset, and the first point of an unknown history adds
+nothing (OpenTelemetry data model).
 """
 
 from dataclasses import dataclass

@@ -6,6 +6,7 @@ from actuators.policy.incident import SECONDS_MAX, Incident
 from actuators.policy.lifecycle import Happening, Phase
 from detectors import onset, windows
 from detectors import verdict_question as ask
+from detectors.evidence.case import GAP_S
 from detectors.state import DataState
 from schemas.events import Ending
 from schemas.slo import MILLION, Severity, Slo, Tier
@@ -186,8 +187,8 @@ def _open(shard: ShardState, sight: Sight, lane: int, out: Desk) -> None:
         by_act=acts and tier.severity is Severity.ACT,
         joined=holder.id if holder else None,
     )
-    before = words.p99(shard, sight, lane, onset_s, min(30, onset_s - start_s) or 1)
-    incident.before_p99_us = before.p99_us
+    calm_s = onset_s - GAP_S  # the ramp of a fault is older than its first bad second
+    before = words.p99(shard, sight, lane, calm_s, max(min(30, calm_s - start_s), 1))
     shard.incidents[incident.id] = incident
     out.tell(
         incident,

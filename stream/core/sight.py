@@ -113,7 +113,9 @@ def see(shard: ShardState, tick: Tick) -> Sight:
     heard_s = np.where(entity >= 0, shard.entities.columns["heard_s"][entity], NOT_YET)
     thin = rates.thin[0] if len(rates.thin) else np.zeros(len(plan.rows), np.bool_)
     sampled_s = shard.rows.columns["sampled_s"][plan.rows]
-    states = state.states(end_s, total, thin, heard_s, sampled_s, shard.lost_s, clock.fresh_since_ms == NOT_YET)
+    late = freshness_ms > windows.LAG_S_MAX * 1000
+    blind = clock.fresh_since_ms == NOT_YET
+    states = state.states(end_s, total, thin, heard_s, sampled_s, plan.acting_s, shard.lost_s, late, blind)
     lanes = {row: lane for lane, row in enumerate(plan.rows.tolist())}
     return Sight(
         clock.now_ms, slos, plan, rates, states, freshness_ms, lanes, _lag_ms(shard, tick), _act_from_ms(shard)

@@ -110,11 +110,12 @@ def _first(story: Story) -> Reading:
 
 
 def _now(story: Story) -> Reading:
-    """The latest reading: of the close, else of the last verdict, else of the opening."""
-    closed, judged = story.last(Closed), story.last(VerdictGiven)
-    if closed is not None and closed.budget is not None:
-        return Reading(closed.at_ms, closed.burn, closed.budget, closed.latency)
-    return _of(judged) if judged else _first(story)
+    """The latest reading: of the close, the hand-over or the last verdict, whichever came last; else of the opening."""
+    told: list[Closed | HandedOver | VerdictGiven] = [*story.of(Closed), *story.of(HandedOver), *story.of(VerdictGiven)]
+    for event in sorted(told, key=lambda one: (one.journal_offset, one.index), reverse=True):
+        if event.budget is not None:
+            return Reading(event.at_ms, event.burn, event.budget, event.latency or Latency())
+    return _first(story)
 
 
 def _of(judged: VerdictGiven) -> Reading:

@@ -18,6 +18,8 @@ def of(
     sampled_s: int = -1,
     lost_s: int = -1,
     stale: bool = False,
+    late: bool = False,
+    acting_s: int = 60,
 ) -> DataState:
     found = state.states(
         np.array([END_S]),
@@ -25,7 +27,9 @@ def of(
         np.array([thin]),
         np.array([heard_s]),
         np.array([sampled_s]),
+        np.array([acting_s]),
         lost_s,
+        np.array([late]),
         stale,
     )
     return DataState(int(found[0]))
@@ -44,6 +48,9 @@ def of(
         ({"heard_s": END_S - 61}, DataState.NO_DATA),
         ({"heard_s": END_S - 60}, DataState.OK),
         ({"heard_s": -1}, DataState.NO_DATA),
+        ({"lost_s": END_S - 61, "acting_s": 3600}, DataState.PARTIAL),
+        ({"sampled_s": END_S - 61, "acting_s": 3600}, DataState.SAMPLED),
+        ({"late": True}, DataState.STALE),
         ({"stale": True}, DataState.STALE),
     ],
 )
@@ -63,10 +70,11 @@ def test_of_several_states_the_worst_is_told(
 
 
 def test_rows_do_not_touch_each_other_and_loss_and_staleness_are_of_all() -> None:
-    two = (np.array([END_S] * 2), np.array([100, 0]), np.array([False] * 2), np.array([END_S] * 2), np.array([-1] * 2))
-    assert state.states(*two, -1, False).tolist() == [DataState.OK, DataState.NO_TRAFFIC]
-    assert state.states(*two, END_S, False).tolist() == [DataState.PARTIAL] * 2
-    assert state.states(*two, -1, True).tolist() == [DataState.STALE] * 2
+    no = np.array([False] * 2)
+    two = (np.array([END_S] * 2), np.array([100, 0]), no, np.array([END_S] * 2), np.array([-1] * 2), np.array([60] * 2))
+    assert state.states(*two, -1, no, False).tolist() == [DataState.OK, DataState.NO_TRAFFIC]
+    assert state.states(*two, END_S, no, False).tolist() == [DataState.PARTIAL] * 2
+    assert state.states(*two, -1, no, True).tolist() == [DataState.STALE] * 2
 
 
 def test_names_are_as_the_events_carry_them() -> None:
