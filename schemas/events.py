@@ -270,6 +270,8 @@ class StatusRow(Model):
     requests: int
     """In the tier's short window."""
     fires: bool
+    hot: tuple[str, ...] = ()
+    """Every tier that fires, tickets as well: a ticket tier opens no incident, it is told here alone."""
     p99_us: int | None = None
     incident: str | None = None
     phase: str | None = None

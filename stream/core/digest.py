@@ -42,7 +42,8 @@ def tell(shard: ShardState, sight: Sight, out: Desk) -> None:
 def _row(shard: ShardState, sight: Sight, lane: int, incidents: dict[int | None, Incident]) -> StatusRow:
     key = shard.rows.keys[int(sight.plan.rows[lane])]
     environment, tenant, service, slo, _ = key
-    fastest = words.tiers(sight, lane)[0]
+    tiers = words.tiers(sight, lane)
+    fastest = tiers[0]
     incident = incidents.get(lane)
     return StatusRow(
         environment=environment,
@@ -56,6 +57,7 @@ def _row(shard: ShardState, sight: Sight, lane: int, incidents: dict[int | None,
         short_milli=fastest.short_milli,
         requests=int(sight.burn.total[sight.plan.short[0, lane], lane]),
         fires=fastest.fires,
+        hot=tuple(tier.name for tier in tiers if tier.fires),
         p99_us=words.p99(shard, sight, lane, int(sight.burn.end_s[lane])).p99_us,
         incident=incident.id if incident else None,
         phase=incident.phase.value if incident else None,

@@ -50,7 +50,9 @@ def _check(committed: Mapping[TopicPartition, int | None], end: Mapping[TopicPar
         if offset is not None and offset > end[part]
     ]
     if beyond:
-        raise BeyondTheEndError(f"{'; '.join(beyond)}: the topic was made anew; run `douse state rebase`")
+        raise BeyondTheEndError(
+            f"{'; '.join(beyond)}: the topic was made anew; see `douse state rebase` in docs/operating.md"
+        )
 
 
 async def _commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:

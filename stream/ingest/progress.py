@@ -62,7 +62,7 @@ class Reporter:
             if position >= ends[partition]:
                 topic, number = partition
                 beyond = f"{topic}[{number}] ends at {ends[partition]}, {position} was read"
-                exits.operator(f"{beyond}: the topic was made anew; run `douse state rebase`")
+                exits.operator(f"{beyond}: the topic was made anew; see `douse state rebase` in docs/operating.md")
             self._watch(partition, position, ends[partition])
         reached = {of: await self._reached(of, position, ends[of]) for of, position in positions.items()}
         if generation != self._intake.generation:

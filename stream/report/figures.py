@@ -57,6 +57,7 @@ def objective(story: Story) -> Objective:
         spent_ppm=spent_events * MILLION // allowed if allowed else 0,
         spent_events=spent_events,
         left_ppm=left_ppm,
+        before_hours_left_milli=first.budget.hours_left_milli,
         hours_left_milli=now.budget.hours_left_milli,
         as_of_ms=now.at_ms,
         protected=stopped and left_ppm > 0,

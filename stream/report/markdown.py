@@ -215,8 +215,12 @@ def _figures(report: Report) -> list[str]:
     hours = (
         f" At the present burn it lasts {units.duration(promised.hours_left_milli * 3600)}."
         if promised.hours_left_milli is not None
-        else ""
+        else " Nothing burns at present."
     )
+    if promised.before_hours_left_milli is not None:
+        hours += (
+            f" At the opening's pace it would have lasted {units.duration(promised.before_hours_left_milli * 3600)}."
+        )
     spent = (
         f"spent since {units.percent(promised.spent_ppm)} ({promised.spent_events:,} requests), left "
         f"{units.percent(promised.left_ppm)} at {units.utc(promised.as_of_ms)}"

@@ -32,8 +32,10 @@ class Objective(Model):
     """Spent between the opening and now."""
     spent_events: int
     left_ppm: int
+    before_hours_left_milli: int | None = None
+    """At the opening: until nothing would have been left, had the burn gone on."""
     hours_left_milli: int | None = None
-    """Until nothing is left at the present burn."""
+    """Until nothing is left at the present burn; None where nothing burns."""
     as_of_ms: int
     protected: bool
     """True where the burn has stopped and something is left: the compliance window still holds."""
