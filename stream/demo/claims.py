@@ -1,13 +1,12 @@
 """What a scenario claims, each seen from outside: files on disk, HTTP of the target, counts of the load generator."""
 
-import tomllib
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from examples.acme import world as acme
 from stream.demo.feed import Feed
 from stream.demo.play import AVAILABILITY, Played
-from stream.demo.scenario import Ending
 from stream.demo.stage import Stage
 
 CLEAN_SHARE_MAX = 0.01
@@ -33,17 +32,14 @@ def check(stage: Stage, feed: Feed, played: Played) -> list[Claim]:
     if scenario.outcomes:
         found.append(_outcomes(feed, played))
     if scenario.changed:
-        found += [*_grown(stage, played), _only_that_value(stage, played), _clients_clean(stage, played)]
+        found += [*_grown(stage, played), only_that_value(stage, played), _clients_clean(stage, played)]
     else:
         found += _as_before(stage, played, played.cast.tenant.name)
     for tenant in stage.world.tenants:
         if tenant.name not in {one.tenant.name for one in stage.cast}:
             found += _as_before(stage, played, tenant.name)
-    if not _commands(feed, played):
-        found += _something_to_see(feed, played)
-    if scenario.ending in (Ending.QUIET,) or scenario.cause in ("unknown", "slow_database"):
-        seen = len(_commands(feed, played))
-        found.append(Claim("no command was published for the victim", f"{seen} commands", seen == 0))
+    if not scenario.outcomes:
+        found += [*_something_to_see(feed, played), _no_command(stage, feed, played)]
     return found
 
 
@@ -59,7 +55,12 @@ def _cause(feed: Feed, played: Played) -> Claim:
 def _verdict(feed: Feed, played: Played) -> Claim:
     told = [event.data["verdict"] for event in feed.incidents("verdict", played.cast.tenant.name, AVAILABILITY)]
     wanted = played.cast.scenario.verdicts
-    return Claim(f"the verdict is {' or '.join(wanted)}", ", ".join(told) or "none", bool(told) and told[-1] in wanted)
+    return Claim(f"the verdict is {' or '.join(wanted)}", ", ".join(told) or "none", never_another(told, wanted))
+
+
+def never_another(told: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Something was told, and never anything but what is wanted: a relapse does not undo a wrong `effective`."""
+    return bool(told) and set(told) <= set(wanted)
 
 
 def _grown(stage: Stage, played: Played) -> list[Claim]:
@@ -75,20 +76,28 @@ def _grown(stage: Stage, played: Played) -> list[Claim]:
     ]
 
 
-def _only_that_value(stage: Stage, played: Played) -> Claim:
-    """Puts the old digits back where the new ones stand and compares with what the world wrote."""
+def only_that_value(stage: Stage, played: Played) -> Claim:
+    """The file is, byte for byte, what the world wrote with other digits in one place; mode and owner are as before."""
     tenant = played.cast.tenant
-    now = stage.files(tenant.name)[0].read_text()
-    was = acme.service_text(stage.world, tenant)
-    old, new = tomllib.loads(was), tomllib.loads(now)
-    *path, key = acme.POOL_KEY.split(".")
-    place: dict[str, Any] = new
-    for part in path:
-        place = place[part]
-    place[key] = stage.world.pool_size
-    lines = [(a, b) for a, b in zip(was.splitlines(), now.splitlines(), strict=True) if a != b]
-    holds = new == old and len(lines) == 1
-    return Claim("outside that one value not a byte changed", f"{len(lines)} line differs", holds)
+    numerator, denominator = played.cast.scenario.scale
+    was = acme.service_text(stage.world, tenant).encode()
+    wanted = with_pool_size(was, stage.world.pool_size * numerator // denominator)
+    now = stage.files(tenant.name)[0].read_bytes()
+    same_owners = stage.owners(tenant.name) == played.before.owners[tenant.name]
+    bytes_seen = f"all {len(now)} bytes as expected" if now == wanted else "other bytes differ"
+    owners_seen = "mode and owner kept" if same_owners else "mode or owner differs"
+    return Claim(
+        "outside that one value not a byte changed", f"{bytes_seen}, {owners_seen}", now == wanted and same_owners
+    )
+
+
+def with_pool_size(content: bytes, value: int) -> bytes:
+    """The world's file with other digits where its pool size stands. Finds it without any code of the product."""
+    header, key = acme.POOL_KEY.rsplit(".", 1)
+    table = content.index(f"\n[{header}]\n".encode())
+    found = re.compile(rf"^{key}\s*=\s*(\d+)".encode(), re.MULTILINE).search(content, table)
+    assert found is not None, f"the world's own file has no {acme.POOL_KEY}"
+    return content[: found.start(1)] + str(value).encode() + content[found.end(1) :]
 
 
 def _clients_clean(stage: Stage, played: Played) -> Claim:
@@ -136,8 +145,14 @@ def _something_to_see(feed: Feed, played: Played) -> list[Claim]:
     ]
 
 
-def _commands(feed: Feed, played: Played) -> list[Any]:
-    return feed.commands(played.cast.tenant.name)
+def _no_command(stage: Stage, feed: Feed, played: Played) -> Claim:
+    """With one victim the whole topic must not have grown; with several, others may have had theirs."""
+    if len(stage.cast) > 1:
+        seen = len(feed.commands(played.cast.tenant.name))
+        return Claim("no command was published for the victim", f"{seen} commands", seen == 0)
+    before, after = played.before.command_ends, played.command_ends
+    told = f"end offsets {sorted(before.values())} before, {sorted(after.values())} after"
+    return Claim("no command was published", told, bool(before) and before == after)
 
 
 def _values(running: dict[str, int]) -> str:

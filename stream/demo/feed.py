@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas import envelope
 from schemas.envelope import Event
@@ -21,6 +21,7 @@ class Feed:
         self.events: list[Event] = []
         self.status: dict[int, dict[str, Any]] = {}
         self._seen: set[tuple[str, str]] = set()
+        self._commands = topics.commands
         self._consumer = AIOKafkaConsumer(
             topics.incidents,
             topics.commands,
@@ -56,6 +57,14 @@ class Feed:
 
     def commands(self, tenant: str | None = None) -> list[Event]:
         return [e for e in self.events if e.type.startswith(COMMAND) and tenant in (None, e.data["tenant"])]
+
+    async def command_ends(self) -> dict[int, int]:
+        """The end of each partition of the commands topic: the broker's own word on whether anything was published."""
+        parts = [
+            TopicPartition(self._commands, number) for number in self._consumer.partitions_for_topic(self._commands)
+        ]
+        ends = await self._consumer.end_offsets(parts)
+        return {part.partition: offset for part, offset in ends.items()}
 
     def outcomes(self, tenant: str | None = None) -> list[Event]:
         return [e for e in self.events if e.type == OUTCOME and tenant in (None, e.data["tenant"])]

@@ -1,4 +1,4 @@
-"""Commands that must not work: one by a stranger's key, one by the right key for a tenant who gave no leave."""
+"""Commands that must not work: one by a stranger's key, one by the right key for a target of somebody else."""
 
 import time
 from dataclasses import dataclass
@@ -27,7 +27,11 @@ async def send(stage: Stage, victim: str, other: str) -> tuple[Forgery, ...]:
     keyid, true_key = keys.load_private(stage.folder / "keys" / "command.key")
     tries = (
         (Ed25519PrivateKey.generate(), "an order signed by a stranger's key", "bad_signature"),
-        (true_key, f"an order for {other}, who gave no leave, signed by the right key", "tenant_not_allowed"),
+        (
+            true_key,
+            f"an order in the name of {other} for {victim}'s target, signed by the right key",
+            "tenant_not_allowed",
+        ),
     )
     sent = []
     for place, (key, text, reason) in enumerate(tries):

@@ -15,7 +15,6 @@ from stream.demo.scenario import Ending, Fault
 from stream.demo.stage import Cast, Stage
 
 AVAILABILITY = "shop-availability"
-CALM_S = 35.0  # the guard wants 30 s of fresh telemetry, and a baseline needs something to look back on
 QUIET_S = 60.0
 READY_S_MAX = 90.0
 END_S_MAX = (
@@ -31,11 +30,13 @@ class NotInTimeError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Files and running values of every tenant before the fault."""
+    """Files and running values of every tenant, and the ends of the commands topic, before the fault."""
 
     hashes: dict[str, tuple[str, ...]]
+    owners: dict[str, tuple[tuple[int, int], ...]]
+    """Mode and owner of each file."""
     running: dict[str, dict[str, int]]
-    commands: int
+    command_ends: dict[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Played:
     fault_ms: int
     spans: dict[str, int]
     """Spans of each tenant that the source topic holds."""
+    command_ends: dict[int, int]
+    """Ends of the commands topic after the scenario's ending."""
 
 
 async def until(condition: Callable[[], bool], what: str, limit_s: float) -> None:
@@ -73,12 +76,13 @@ async def ready(stage: Stage, feed: Feed) -> None:
     await until(calm, "telemetry of all tenants is fresh and douse may act", READY_S_MAX)
 
 
-def snapshot(stage: Stage, feed: Feed) -> Snapshot:
+async def snapshot(stage: Stage, feed: Feed) -> Snapshot:
     names = [tenant.name for tenant in stage.world.tenants]
     return Snapshot(
         {name: stage.hashes(name) for name in names},
-        {name: stage.running(name) for name in names},
-        len(feed.commands()),
+        {name: stage.owners(name) for name in names},
+        {name: await asyncio.to_thread(stage.running, name) for name in names},
+        await feed.command_ends(),
     )
 
 
@@ -100,7 +104,7 @@ async def play(stage: Stage, feed: Feed, cast: Cast, before: Snapshot) -> Played
             await asyncio.to_thread(stage.kill_apps, ("ingest", "detect"))
             await until(lambda: _status(feed, tenant, "reverted"), "act takes the change back by itself", END_S_MAX)
     await asyncio.sleep(SETTLE_S)
-    return Played(cast, before, fault_ms, await count_spans(stage))
+    return Played(cast, before, fault_ms, await count_spans(stage), await feed.command_ends())
 
 
 async def count_spans(stage: Stage) -> dict[str, int]:

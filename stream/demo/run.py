@@ -2,11 +2,13 @@
 
 import asyncio
 import shutil
+import signal
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import FrameType
 
 from examples.acme.world import World
 from stream.broker import process
@@ -20,6 +22,7 @@ from stream.demo.stage import Cast, Stage
 from stream.report import build, markdown
 
 OUT = Path("out/demo")
+TOLD_TO_END = (signal.SIGTERM, signal.SIGHUP)  # a service manager's, and that of a terminal that is closed
 PREFIX = "demo."
 OK, FAILED, USAGE, NO_BROKER, INTERRUPTED = 0, 1, 2, 69, 130
 
@@ -35,8 +38,8 @@ def main(scenario: str, out: Path = OUT) -> int:
     print(f"douse demo: {chosen.name}: {chosen.story}", flush=True)
     world = World()
     try:
-        with process.running(out / "broker") as broker:
-            stage = Stage(out / "run", broker.bootstrap, PREFIX, world, (Cast(world.tenants[0], chosen),))
+        with _ending_like_ctrl_c(), process.running(out.resolve() / "broker") as broker:
+            stage = Stage(out.resolve() / "run", broker.bootstrap, PREFIX, world, (Cast(world.tenants[0], chosen),))
             (seen,) = asyncio.run(session(stage, _watched))
     except BrokerError as error:
         print(f"douse demo: {error}", file=sys.stderr)
@@ -51,6 +54,28 @@ def main(scenario: str, out: Path = OUT) -> int:
     told = "every claim holds" if seen.holds else "NOT every claim holds"
     print(f"{told}; {time.monotonic() - started_s:.0f} s in all")
     return OK if seen.holds else FAILED
+
+
+@contextmanager
+def _ending_like_ctrl_c() -> Iterator[None]:
+    """Any signal that ends us by default leads through every `finally`, so that nothing we started goes on."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in heard:
+            signal.signal(each, signal.SIG_IGN)  # told once is enough: a second one would break off the ending
+        like_ctrl_c = signal.getsignal(signal.SIGINT)
+        assert callable(like_ctrl_c)
+        like_ctrl_c(number, frame)
+
+    heard = [each for each in TOLD_TO_END if signal.getsignal(each) is not signal.SIG_IGN]  # nohup wants us to go on
+    # Python's own Ctrl-C even where a shell ignores it: only then does asyncio put in its own, which cancels in order.
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    before |= {each: signal.signal(each, end) for each in heard}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 @asynccontextmanager

@@ -50,13 +50,18 @@ async def session(stage: Stage, watcher: Watcher = unwatched) -> list[Seen]:
         async with Feed(stage.bootstrap, topics.names(stage.prefix)) as feed, watcher(stage, feed) as say:
             say(f"everything runs; douse may act after 30 s of fresh telemetry (logs: {stage.folder})")
             await play.ready(stage, feed)
-            before = play.snapshot(stage, feed)
+            before = await play.snapshot(stage, feed)
             for one in stage.cast:
                 say(f"the fault: {one.scenario.fault.value} at {one.tenant.name}")
             played = await asyncio.gather(*(play.play(stage, feed, one, before) for one in stage.cast))
             return [await _seen(stage, feed, one, say) for one in played]
     finally:
-        await stage.close()
+        ending = asyncio.create_task(stage.close())
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await ending  # told to end while it ends: what was started must still be ended
+            raise
 
 
 async def _seen(stage: Stage, feed: Feed, played: Played, say: Say) -> Seen:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -40,7 +41,8 @@ class Cast:
 
 @dataclass
 class Stage:
-    """A world on one broker. `cast` are the victims; all other tenants of the world stay calm."""
+    """A world on one broker, every tenant with a target and leave to change it. `cast` are the victims; the others
+    stay calm, and nothing but douse's own judgement keeps it from changing them."""
 
     folder: Path
     bootstrap: str
@@ -51,6 +53,7 @@ class Stage:
     workers: dict[str, Handle] = field(default_factory=dict)
     clients: dict[str, Handle] = field(default_factory=dict)
     douse: subprocess.Popen[bytes] | None = None
+    starting: list[Future[None]] = field(default_factory=list)
 
     @property
     def config(self) -> Path:
@@ -66,6 +69,10 @@ class Stage:
 
     def hashes(self, tenant: str) -> tuple[str, ...]:
         return tuple(sha256(path.read_bytes()).hexdigest() for path in self.files(tenant))
+
+    def owners(self, tenant: str) -> tuple[tuple[int, int], ...]:
+        """Mode and owner of each file."""
+        return tuple((seen.st_mode, seen.st_uid) for seen in (path.stat() for path in self.files(tenant)))
 
     def pool_size(self, tenant: str) -> int:
         """The value in the tenant's file."""
@@ -85,7 +92,10 @@ class Stage:
         acme.write_world(self.folder / "world", self.world)
         keys.init(self.folder / "keys", (ACTUATOR,))
         await topics.create(self.bootstrap, self.prefix, SHARDS, 4, sources=True)
-        await asyncio.gather(*(asyncio.to_thread(self._start_tenant, tenant) for tenant in self.world.tenants))
+        threads = ThreadPoolExecutor(len(self.world.tenants))
+        self.starting = [threads.submit(self._start_tenant, tenant) for tenant in self.world.tenants]
+        threads.shutdown(wait=False)
+        await asyncio.gather(*map(asyncio.wrap_future, self.starting))
         self._write_settings()
         self._write_specs()
         with self.log.open("ab") as log:
@@ -101,6 +111,7 @@ class Stage:
 
     async def close(self) -> None:
         """Ends everything that was started, the clients first."""
+        await asyncio.to_thread(wait, self.starting)  # a start under way when we are told to end would outlive us
         groups = (self.clients, self.services, self.workers)
         for group in groups:
             await asyncio.to_thread(acme.stop_all, list(group.values()))
@@ -167,8 +178,8 @@ class Stage:
             'command_keys = ["keys/command.pub"]',
             'operator_keys = ["keys/operator.pub"]',
         ]
-        for one in self.cast:
-            lines += self._target_lines(one.tenant)
+        for tenant in self.world.tenants:
+            lines += self._target_lines(tenant)
         (self.folder / "actuator.toml").write_text("\n".join(lines) + "\n")
 
     def _target_lines(self, tenant: Tenant) -> list[str]:
@@ -199,7 +210,7 @@ class Stage:
         return lines
 
     def _write_specs(self) -> None:
-        """The templates of the example with this world's names, and one document for each victim."""
+        """The templates of the example with this world's names, and a target for each tenant."""
         specs = self.folder / "specs"
         specs.mkdir(exist_ok=True)
         slos = (TEMPLATES / "slos.yaml").read_text().replace("shop-api", self.world.service)
@@ -222,21 +233,21 @@ def _documents(world: World, cast: tuple[Cast, ...]) -> list[str]:
     }
     limits = {"confirm_grace_ms": scenario.confirm_grace_ms, "confirm_quiet_ms": scenario.confirm_quiet_ms}
     rules: list[canonical.Json] = [
-        {"environment": world.environment, "tenant": one.tenant.name, "mitigation": MITIGATION, "level": "auto"}
-        for one in cast
+        {"environment": world.environment, "tenant": tenant.name, "mitigation": MITIGATION, "level": "auto"}
+        for tenant in world.tenants
     ]
     targets = [
         (
-            f"{one.tenant.name}-pool",
+            f"{tenant.name}-pool",
             {
                 "actuator": ACTUATOR,
                 "environment": world.environment,
-                "tenants": [one.tenant.name],
+                "tenants": [tenant.name],
                 "service": world.service,
                 "parameter": "pool_size",
             },
         )
-        for one in cast
+        for tenant in world.tenants
     ]
     return [
         _document("Mitigation", MITIGATION, mitigation),
