@@ -23,10 +23,11 @@ import numpy as np
 from aiokafka import AIOKafkaProducer
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status, TracesData
 
-from schemas import tiers
+from schemas import envelope, signing, tiers
 from schemas.slo import DAY_S, Slo, SpanSli
 from schemas.specs import SpecSet
-from stream import control, keys, shard, topics
+from stream import control, engine, keys, shard, topics
+from stream.effects import Outlet
 from stream.shard import ShardState
 from tests.detectors.otlp_made import attribute
 from tests.faults import harness
@@ -46,6 +47,10 @@ SPECS = SpecSet(
 )
 RECORDS_PER_S = 40
 LATE_S_MAX = 20
+ERROR_SHARE = 0.01
+BURNING = TENANTS[:3]  # of more than one shard
+BURNING_SHARE = 0.3  # far above every tier's factor, so that there are decisions to compare
+UNSENT_MAX = 4  # what the last records decide may not leave before detect is stopped
 GARBAGE = (b"\x00garbage", b"{}", b"\xff" * 40, bytes(range(200)))
 
 Bucket = tuple[str, int]  # tenant, start of the bucket in seconds
@@ -146,9 +151,10 @@ def record(draw: random.Random, now_ns: int) -> bytes:
     blocks = []
     for tenant in draw.sample(TENANTS, 3):
         spans = []
+        errors = BURNING_SHARE if tenant in BURNING else ERROR_SHARE
         for _ in range(draw.randint(1, 6)):
             late_ns = draw.randrange(LATE_S_MAX * 10**9) if draw.random() < 0.05 else draw.randrange(10**9)
-            code = 503 if draw.random() < 0.01 else 200
+            code = 503 if draw.random() < errors else 200
             spans.append(
                 Span(
                     trace_id=draw.randbytes(16),
@@ -229,6 +235,38 @@ def dead_letters(made: World) -> Counter[bytes]:
 def garbage_sent(made: World) -> Counter[bytes]:
     stored = harness.read(made, made.topics.spans, PARTITIONS)
     return Counter(each.value for each in stored if each.value in GARBAGE)
+
+
+def published(made: World) -> dict[str, bytes]:
+    """Every incident event by its id, as its signature covers it. Asserts that no two copies of one differ."""
+    found: dict[str, bytes] = {}
+    for stored in harness.read(made, made.topics.incidents, PARTITIONS):
+        event = envelope.decode(stored.headers, stored.value)
+        text = signing.signed_bytes(event.type, event.id, event.source, event.data)
+        assert found.setdefault(event.id, text) == text, f"two copies of {event.type} {event.id} differ"
+    return found
+
+
+def folded(made: World) -> dict[str, bytes]:
+    """As `published`, of the same journal folded in one loop, without faults."""
+    found: dict[str, bytes] = {}
+    for number, records in harness.journal_records(made).items():
+        state = shard.fresh(number, SHARDS)
+        for record in records:
+            for effect in engine.fold(state, record):
+                if effect.outlet is Outlet.INCIDENTS:
+                    text = signing.signed_bytes(effect.type, effect.id, effect.source, effect.data)
+                    assert found.setdefault(effect.id, text) == text, f"{effect.type} {effect.id} is told twice"
+    return found
+
+
+def check_decisions(made: World) -> int:
+    """Asserts that what was published is what the journal says, and that it is something; how many events."""
+    seen, expected = published(made), folded(made)
+    assert seen, "no incident opened: there is nothing to compare"
+    assert {name: expected.get(name) for name in seen} == seen
+    assert len(expected) - len(seen) <= UNSENT_MAX, expected.keys() - seen.keys()
+    return len(seen)
 
 
 def check(made: World) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Two ingest and two detect workers, killed and paused at drawn moments while a load runs: every bucket is exact."""
 
+import itertools
 import os
 import random
 import secrets
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from stream.faustlib import exits
 from tests.faults import harness, pipeline
 from tests.faults.pipeline import Workers
 
 pytestmark = [pytest.mark.broker, pytest.mark.proof]
 
 LOAD_S = 60  # with the time to catch up within the 2 min of 1 s buckets
+STRIKE_S = (2.0, 6.0)  # from kill to kill: with the recoveries at least three, so workers of both kinds
 PAUSE_S = harness.SESSION_S + 2.0
 POINTS = {"ingest": [("send", 80), ("ack", 400)], "detect": [("send", 120), ("commit", 10), ("ack", 400)]}
 
@@ -50,13 +53,18 @@ def test_two_workers_of_each_kind_count_every_span_once(
     assert codes == [0, 0, 0, 0]
     counters = pipeline.check(made)
     assert pipeline.dead_letters(made).keys() == pipeline.garbage_sent(made).keys()
-    contents = harness.incidents(made)
-    assert all(len(one) == 1 for one in contents.values()), "two copies of a decision differ"
+    decided = pipeline.check_decisions(made)
     killed = Counter(kind for kind, code in kept.codes if code == -signal.SIGKILL)
+    ended_again = sum(code == exits.AGAIN for _, code in kept.codes)
+    if faults == "during recovery":
+        assert all(killed[kind] > 0 for kind in POINTS), kept.codes
+    if faults == "one pause past the session":
+        assert ended_again > 0, kept.codes
     repeated = counters.get("rows_repeated", 0)
     total = sum(pipeline.truth(made, 1)[1].values())
-    seen = f"{total} requests exact; killed {dict(killed)}, other ends {len(kept.codes) - sum(killed.values())}"
+    seen = f"{total} requests exact; killed {dict(killed)}, exit {exits.AGAIN} {ended_again} times"
     record_property("claim", (f"2 + 2 workers, {faults}: buckets exact", seen, True))
+    record_property("claim", (f"2 + 2 workers, {faults}: decisions of the offline fold", f"{decided} events", True))
     if faults == "kill points":
         record_property("claim", ("repeats were really seen", f"{repeated} rows dropped by their mark", repeated > 0))
         assert repeated > 0
@@ -73,6 +81,8 @@ def _disturb(kept: Workers, draw: random.Random, faults: str) -> None:
     """Lets the load run for LOAD_S while workers die or stand still."""
     end_s = time.monotonic() + LOAD_S
     paused = False
+    victims = itertools.cycle(draw.sample(list(kept.running), len(kept.running)))
+    strike_s = end_s - LOAD_S + draw.uniform(*STRIKE_S)
     while time.monotonic() < end_s:
         time.sleep(0.2)
         left_s = end_s - time.monotonic()
@@ -84,8 +94,9 @@ def _disturb(kept: Workers, draw: random.Random, faults: str) -> None:
                 if faults == "during recovery" and left_s > 25:
                     time.sleep(draw.uniform(1.0, 3.0))
                     kept.running[kind, number].kill()
-        if faults == "during recovery" and left_s > 25 and draw.random() < 0.05:
-            kept.running[draw.choice(list(kept.running))].kill()
+        if faults == "during recovery" and left_s > 25 and time.monotonic() > strike_s:
+            kept.running[next(victims)].kill()
+            strike_s = time.monotonic() + draw.uniform(*STRIKE_S)
         if faults == "one pause past the session" and not paused and left_s < LOAD_S - 20:
             paused = True
             for kind in POINTS:

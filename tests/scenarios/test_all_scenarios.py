@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stream.demo.claims import Claim
 from stream.demo.scenario import SCENARIOS
 from stream.demo.session import session
 from stream.demo.stage import Stage
@@ -36,7 +37,13 @@ def test_a_scenario_ends_as_it_claims_seen_from_outside(
         for claim in seen.claims:
             record_property("claim", (f"{name}: {claim.text}", claim.seen, claim.holds))
         broken += [(name, claim) for claim in seen.claims if not claim.holds]
-        if seen.report and seen.report.mttm.prove_ms is not None:
-            times = f"decided to effective {seen.report.mttm.prove_ms / 1000:.1f} s"
-            record_property("claim", (f"{name}: times, aimed at 9.5 s", times, True))
+        if name == "pool":  # measured: the aim is the story's, what must hold is that it was proven at all
+            prove_ms = seen.report.mttm.prove_ms if seen.report else None
+            proven = Claim(
+                "decided to effective (aim 9.5 s)",
+                "never" if prove_ms is None else f"{prove_ms / 1000:.1f} s",
+                prove_ms is not None,
+            )
+            record_property("claim", (f"{name}: {proven.text}", proven.seen, proven.holds))
+            broken += [(name, proven)] * (not proven.holds)
     assert broken == []

@@ -8,6 +8,7 @@ import pytest
 
 from stream import shard
 from stream.faustlib import exits
+from tests import seeds
 from tests.faults import counting, harness
 
 pytestmark = pytest.mark.broker
@@ -27,13 +28,15 @@ def rows(shard: int, count: int, seed: int) -> list[bytes]:
     return written
 
 
-def test_a_killed_and_a_stopped_worker_lose_and_repeat_nothing(bootstrap: str, prefix: str, tmp_path: Path) -> None:
+def test_a_killed_and_a_stopped_worker_lose_and_repeat_nothing(
+    request: pytest.FixtureRequest, bootstrap: str, prefix: str, tmp_path: Path
+) -> None:
     world = harness.world(bootstrap, prefix, tmp_path)
     fed = {shard: rows(shard, 1500, seed=1) for shard in range(world.shards)}
     harness.feed(world, {shard: values[:400] for shard, values in fed.items()})
-    point = random.Random(prefix).choice(["commit", "send", "ack"])
+    point = seeds.draw(request).choice(["commit", "send", "ack"])
     nth = {"commit": 3, "send": 25, "ack": 420}[point]
-    print(f"kill point: {point} {nth} (prefix {prefix})")
+    print(f"kill point: {point} {nth}")
 
     with harness.running(world, "--point", point, "--nth", str(nth)) as worker:
         assert worker.wait(40) == -signal.SIGKILL, harness.log(world)

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from stream.faustlib import exits
+from tests import seeds
 from tests.detectors import observe_loop, otlp_made
 from tests.faults import harness
 from tests.stream.ingest import rig
@@ -30,7 +31,9 @@ def test_every_record_is_counted_or_a_dead_letter(bootstrap: str, prefix: str, t
     good += [rig.outcome(made, shard) for shard in range(rig.SHARDS)]
     whole = rig.traces(draw, 50).SerializeToString()
     bad += [rig.Sent(names.spans, 0, draw.randbytes(200)), rig.Sent(names.spans, 1, whole[:-7])]
-    bad += [rig.Sent(names.spans, 0, rig.pool_metrics("acme", 1)), rig.Sent(names.metrics, 1, whole)]
+    pools = rig.pool_metrics("acme", 1)
+    bad += [rig.Sent(names.metrics, 0, draw.randbytes(200)), rig.Sent(names.metrics, 1, pools[:-7])]
+    bad += [rig.Sent(names.spans, 0, pools), rig.Sent(names.metrics, 1, whole)]
     bad += [
         rig.Sent(names.outcomes, 0, b"{}"),
         rig.outcome(made, 0, "command.key", "c2"),
@@ -60,10 +63,12 @@ def test_every_record_is_counted_or_a_dead_letter(bootstrap: str, prefix: str, t
 
 
 @pytest.mark.parametrize("point", ["send", "ack", "late"])
-def test_a_killed_worker_loses_and_repeats_nothing(bootstrap: str, prefix: str, tmp_path: Path, point: str) -> None:
+def test_a_killed_worker_loses_and_repeats_nothing(
+    request: pytest.FixtureRequest, bootstrap: str, prefix: str, tmp_path: Path, point: str
+) -> None:
     made = rig.world(bootstrap, prefix, tmp_path, start_from="earliest")
     rig.apply_specs(made)
-    draw, loop = random.Random(prefix), observe_loop.Counted()
+    draw, loop = seeds.draw(request), observe_loop.Counted()
     records = []
     for number in range(400):
         record = rig.traces(draw, 4)
@@ -89,11 +94,11 @@ def test_a_killed_worker_loses_and_repeats_nothing(bootstrap: str, prefix: str, 
 
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
 def test_workers_that_join_die_and_stand_still_lose_and_repeat_nothing(
-    bootstrap: str, prefix: str, tmp_path: Path, fault: signal.Signals
+    request: pytest.FixtureRequest, bootstrap: str, prefix: str, tmp_path: Path, fault: signal.Signals
 ) -> None:
     made = rig.world(bootstrap, prefix, tmp_path, start_from="earliest")
     rig.apply_specs(made)
-    draw, loop = random.Random(prefix), observe_loop.Counted()
+    draw, loop = seeds.draw(request), observe_loop.Counted()
     records: list[rig.Sent] = []
 
     def feed(count: int) -> None:
