@@ -7,25 +7,10 @@ from schemas.journal import Kind, Record, Tick
 from schemas.runbook import Autonomy
 from stream import engine, shard
 from stream.effects import Outlet, Publish
+from tests.beginnings import EXHAUSTED, SLOW_DATABASE, burning, live
 from tests.timeline import START_MS, TICK_MS, Pool, Timeline, specs
 
-EXHAUSTED = Pool(used=32, pending=200, wait_s=0.45, timeouts=90)
-SLOW_DATABASE = Pool(used=32, pending=200, wait_s=0.45, use_s=0.9, timeouts=90)
 HEALTHY = Pool()
-
-
-def burning(world: Timeline, pool: Pool | None, seconds: int = 14) -> Timeline:
-    """A calm minute, then seconds in which a third of the requests fails, until something is ordered."""
-    world.run(60)
-    for _ in range(seconds):
-        if not world.commands():
-            world.run(1, rate=270, bad=0.35, latency_ms=600, pool=pool)
-    return world
-
-
-def live(world: Timeline) -> None:
-    (command,) = world.commands("apply")
-    world.outcome(command, "live", live_ms=world.now_ms)
 
 
 def until_verdict(world: Timeline, *, bad: float, rate: int = 270, seconds: int = 40, pool: Pool = EXHAUSTED) -> str:
@@ -37,7 +22,7 @@ def until_verdict(world: Timeline, *, bad: float, rate: int = 270, seconds: int 
 
 
 def test_an_exhausted_pool_is_grown_proven_and_confirmed() -> None:
-    world = burning(Timeline(), EXHAUSTED)
+    world = burning(Timeline())
     (opened,), (diagnosed,), (planned,) = world.told("opened"), world.told("diagnosed"), world.told("planned")
     assert opened["onset_s"] == START_MS // 1000 + 60
     assert diagnosed["cause"] == "pool_exhausted"
@@ -53,7 +38,7 @@ def test_an_exhausted_pool_is_grown_proven_and_confirmed() -> None:
 
 
 def test_after_the_close_hot_alert_windows_open_nothing() -> None:
-    world = burning(Timeline(), EXHAUSTED)
+    world = burning(Timeline())
     live(world)
     until_verdict(world, bad=0.0)
     world.run(300)
@@ -63,7 +48,7 @@ def test_after_the_close_hot_alert_windows_open_nothing() -> None:
 
 
 def test_a_slow_database_is_named_and_left_to_a_person() -> None:
-    world = burning(Timeline(), SLOW_DATABASE, 20)
+    world = burning(Timeline(), 20, SLOW_DATABASE)
     assert world.told("diagnosed")[-1]["cause"] == "slow_database"
     assert world.told("diagnosed")[-1]["ranked"][1]["cause"] != "slow_database"
     assert [one["reason"] for one in world.told("refused")] == ["no_mitigation"]
@@ -73,20 +58,20 @@ def test_a_slow_database_is_named_and_left_to_a_person() -> None:
 
 @pytest.mark.parametrize("pool", [HEALTHY, None], ids=["healthy pool", "no pool metrics"])
 def test_what_no_evidence_explains_is_not_known_and_nothing_is_done(pool: Pool | None) -> None:
-    world = burning(Timeline(), pool, 20)
+    world = burning(Timeline(), 20, pool)
     assert [one["cause"] for one in world.told("diagnosed")] == ["unknown"]
     assert [one["reason"] for one in world.told("refused")] == ["cause_unknown"]
     assert not world.commands()
 
 
 def test_without_leave_a_change_is_only_suggested() -> None:
-    world = burning(Timeline(spec_set=specs(Autonomy.SUGGEST)), EXHAUSTED, 30)
+    world = burning(Timeline(spec_set=specs(Autonomy.SUGGEST)), 30)
     assert len(world.told("suggested")) == 1
     assert not world.commands()
 
 
 def test_an_objective_that_may_not_act_only_reports() -> None:
-    world = burning(Timeline(spec_set=specs(acts=False)), EXHAUSTED, 30)
+    world = burning(Timeline(spec_set=specs(acts=False)), 30)
     assert len(world.told("opened")) == 1
     assert len(world.told("diagnosed")) == 1
     assert not world.commands()
@@ -94,7 +79,7 @@ def test_an_objective_that_may_not_act_only_reports() -> None:
 
 
 def test_a_harmful_change_is_taken_back_at_once_and_a_person_is_told() -> None:
-    world = burning(Timeline(), EXHAUSTED)
+    world = burning(Timeline())
     live(world)
     assert until_verdict(world, bad=0.9) == "harmful"
     (revert,) = world.commands("revert")
@@ -105,7 +90,7 @@ def test_a_harmful_change_is_taken_back_at_once_and_a_person_is_told() -> None:
 
 
 def test_a_change_that_helps_nothing_is_taken_back_at_its_deadline() -> None:
-    world = burning(Timeline(), EXHAUSTED)
+    world = burning(Timeline())
     live(world)
     assert until_verdict(world, bad=0.35) == "ineffective"
     (revert,) = world.commands("revert")
@@ -116,14 +101,14 @@ def test_a_change_that_helps_nothing_is_taken_back_at_its_deadline() -> None:
 
 
 def test_silence_after_a_change_is_never_a_success() -> None:
-    world = burning(Timeline(), EXHAUSTED)
+    world = burning(Timeline())
     live(world)
     assert until_verdict(world, bad=0.0, rate=0) == "no_data"
     assert len(world.commands("revert")) == 1
 
 
 def test_half_a_cure_is_kept_and_handed_over() -> None:
-    world = burning(Timeline(), EXHAUSTED)
+    world = burning(Timeline())
     live(world)
     assert until_verdict(world, bad=0.1) == "partial"
     assert len(world.commands("confirm")) == 1
@@ -131,7 +116,7 @@ def test_half_a_cure_is_kept_and_handed_over() -> None:
 
 
 def test_a_relapse_before_the_confirmation_takes_the_change_back() -> None:
-    world = burning(Timeline(), EXHAUSTED)
+    world = burning(Timeline())
     live(world)
     assert until_verdict(world, bad=0.0) == "effective"
     world.run(12, rate=270, bad=0.35, pool=EXHAUSTED)
@@ -140,7 +125,7 @@ def test_a_relapse_before_the_confirmation_takes_the_change_back() -> None:
 
 
 def test_a_failed_apply_is_handed_over() -> None:
-    world = burning(Timeline(), EXHAUSTED)
+    world = burning(Timeline())
     world.outcome(world.commands()[0], "failed", reason="not_live", detail="pid 7 still says 32")
     world.run(1, rate=270, bad=0.35, pool=EXHAUSTED)
     assert world.told("handed_over")[0]["reason"] == "not_live"
@@ -148,14 +133,14 @@ def test_a_failed_apply_is_handed_over() -> None:
 
 
 def test_an_order_without_answer_freezes_its_target() -> None:
-    world = burning(Timeline(), EXHAUSTED)
+    world = burning(Timeline())
     world.run(35, rate=270, bad=0.35, pool=EXHAUSTED)
     assert world.told("handed_over")[0]["reason"] == "no_answer"
     assert world.state.targets["north-pool"].unknown
 
 
 def test_a_change_that_its_actuator_took_back_goes_to_a_person() -> None:
-    world = burning(Timeline(), EXHAUSTED)
+    world = burning(Timeline())
     live(world)
     world.run(2, rate=270, bad=0.35, pool=EXHAUSTED)
     world.outcome(world.commands("apply")[0], "reverted", reason="confirm_deadline")
@@ -184,7 +169,7 @@ def test_nothing_is_done_within_thirty_seconds_of_the_first_start() -> None:
 def test_the_kill_switch_stops_applies_and_lets_go_again() -> None:
     world = Timeline()
     world.kill("tenant:live:north", True, 1)
-    burning(world, EXHAUSTED)
+    burning(world)
     assert world.told("refused")[-1]["reason"] == "kill_switch"
     world.kill("tenant:live:north", False, 2)
     world.run(1, rate=270, bad=0.35, pool=EXHAUSTED)
@@ -211,7 +196,7 @@ def replay(records: list[Record], cut: int) -> list[Publish]:
 
 
 def test_a_successor_decides_what_its_predecessor_would_have() -> None:
-    world = burning(Timeline(), EXHAUSTED)
+    world = burning(Timeline())
     live(world)
     until_verdict(world, bad=0.0)
     world.run(20)
@@ -241,7 +226,7 @@ def decisions(records: list[Record]) -> list[tuple[str, str]]:
 
 
 def test_repeated_telemetry_and_a_second_owners_ticks_change_nothing() -> None:
-    world = burning(Timeline(), EXHAUSTED)
+    world = burning(Timeline())
     doubled = [copy for record in world.records for copy in (record, record)]
     assert decisions(doubled) == decisions(world.records)
 
@@ -277,7 +262,7 @@ def test_a_loss_to_retention_counts_once_and_leaves_the_windows_partial_for_a_wh
 
 
 def test_an_outcome_of_an_order_that_is_not_ours_moves_nothing() -> None:
-    world = burning(Timeline(), EXHAUSTED)
+    world = burning(Timeline())
     (apply,) = world.commands("apply")
     world.outcome({**apply, "command": "0" * 32}, "refused", reason="kill_switch")
     world.outcome(apply, "refused", reason="bad_signature")

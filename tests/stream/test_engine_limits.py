@@ -8,40 +8,10 @@ import pytest
 from schemas import journal
 from schemas.journal import Kind, Position, Strings
 from schemas.runbook import Autonomy
-from schemas.specs import SpecSet
 from stream import engine, shard
 from stream.core import intake, opening, settle
-from tests.timeline import TENANT, Pool, Timeline, specs
-
-EXHAUSTED = Pool(used=32, pending=200, wait_s=0.45, timeouts=90)
-BURN: dict[str, Any] = {"rate": 270, "bad": 0.35, "latency_ms": 600, "pool": EXHAUSTED}
-
-
-def burning(world: Timeline, seconds: int = 14) -> Timeline:
-    """A calm minute, then a third of the requests fails, until something is ordered."""
-    world.run(60)
-    for _ in range(seconds):
-        if not world.commands():
-            world.run(1, **BURN)
-    return world
-
-
-def live(world: Timeline) -> dict[str, Any]:
-    (command,) = world.commands("apply")
-    world.outcome(command, "live", live_ms=world.now_ms)
-    return command
-
-
-def confirmed(world: Timeline) -> dict[str, Any]:
-    """A change that was proven and whose incident is closed; its apply command."""
-    command = live(burning(world))
-    world.run(35)
-    assert world.told("closed")[-1]["ending"] == "confirmed"
-    return command
-
-
-def put_in_force(world: Timeline, changed: SpecSet) -> None:
-    world.control("dev.douse.control.specs", {"specs": changed.fields(), "revision": changed.revision})
+from tests.beginnings import BURN, burning, confirmed, put_in_force
+from tests.timeline import TENANT, Timeline, specs
 
 
 def test_an_outcome_that_cannot_be_read_is_counted_and_the_shard_goes_on() -> None:
