@@ -38,7 +38,7 @@ def lines(event: Event) -> list[str]:
         case "incident.closed":
             return [f"CLOSED    {data['tenant']}: {data['ending']}"]
         case "command.apply" | "command.confirm" | "command.revert":
-            return [f"COMMAND   {data['kind']} for {data['actuator']}/{data['target']}, signed by {event.keyid}"]
+            return [f"COMMAND   {data['kind']} for {data['actuator']}/{data['target']}, under key {event.keyid}"]
         case "outcome":
             return _outcome(data)
         case _:
