@@ -117,7 +117,7 @@ def _unattributed(builder: Builder, owners: Owners, unit: str) -> None:
     lost = ~owners.attributed
     groups = rows.group(owners.place[lost], owners.reason[lost])
     none = np.zeros(len(groups.starts), np.uint32)
-    counts: dict[str, Any] = {"spans": none, "points": none, unit: groups.sizes().astype(np.uint32)}
+    counts: dict[str, Any] = {"spans": none, "points": none, "logs": none, unit: groups.sizes().astype(np.uint32)}
     builder.add("unattributed", groups.keys[0], {"reason": groups.keys[1], **counts})
 
 

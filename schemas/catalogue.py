@@ -6,10 +6,14 @@ from typing import TypeVar
 
 from schemas.fields import Fields, nearest, one_of
 from schemas.runbook import (
+    STEPS_MAX,
     Action,
+    Amplifier,
     Autonomy,
     AutonomyRule,
     Cause,
+    Course,
+    Lift,
     Limits,
     Mitigation,
     OnSilence,
@@ -25,20 +29,27 @@ Entry = TypeVar("Entry")
 API_VERSION = "douse/v1"
 KINDS = ("Mitigation", "Runbook", "Target", "Autonomy", "Limits", "Tenancy")
 OPERATIONS = ("scale", "set")
+COURSES = "[{amplifiers: [retry_storm], steps: [raise-pool, exponential-backoff]}]"
 BOUND_MAX = 2**53 - 1  # above this JSON readers in other languages lose digits
 DURATION_MS_MAX = 600_000  # a verdict waits 10 min at most
 FACTOR_MAX = 1_000
+REPLICAS_MAX = 10_000
 WILDCARDS = "*?[]{}"
 # Each limit: an example, which is its default, is taken from the model; the bounds keep a slip of the finger out.
 LIMIT_MAX = {
     "cooldown_s": 86_400,
     "applies_per_hour_tenant": 100,
     "applies_per_hour_target": 100,
+    "applies_per_hour_service": 1_000,
+    "applies_per_hour_fleet": 10_000,
+    "storm_share_ppm": 1_000_000,
+    "storm_tenants_min": 1_000_000,
     "attempts_per_incident": 10,
     "lag_ms_max": 60_000,
     "not_after_ms": 60_000,
     "confirm_quiet_ms": 3_600_000,
     "confirm_grace_ms": 600_000,
+    "approval_ms_max": 86_400_000,
 }
 
 
@@ -110,6 +121,9 @@ def _mitigation(metadata: Fields, spec: Fields) -> Mitigation:
         rollout_ms=spec.integer("rollout_ms", 5000, 0, DURATION_MS_MAX, default=0),
         on_silence=spec.choice("on_silence", OnSilence, OnSilence.REVERT),
         mend=spec.text("mend", "what a person should still do", default=""),
+        degrades=spec.truth("degrades", False),
+        capacity=spec.truth("capacity", False),
+        temporary=spec.truth("temporary", False),
     )
     if numeric and spec.has("minimum") and spec.has("maximum"):
         if minimum > maximum:
@@ -145,9 +159,33 @@ def _runbook(spec: Fields) -> Runbook:
     if cause is Cause.UNKNOWN:
         spec.refuse("cause", "what is not known is handed to a person; a runbook needs a cause that is named")
     service = spec.text("service", "shop-api") if spec.has("service") else None
-    runbook = Runbook(cause=cause, service=service, mitigations=spec.texts("mitigations", "[raise-pool]"))
+    if spec.has("courses"):
+        spec.forbid("mitigations", "stands beside courses; write each one as a course of its own")
+        courses = tuple(course for place in spec.tables("courses", COURSES) if (course := _course(place)) is not None)
+    else:
+        names = spec.texts("mitigations", "[raise-pool]")
+        courses = tuple(Course(steps=(name,)) for name in names)
+    runbook = Runbook(cause=cause, service=service, courses=courses)
     spec.done()
     return runbook
+
+
+def _course(course: Fields) -> Course | None:
+    steps = course.texts("steps", "[raise-pool, exponential-backoff]")
+    named = course.texts("amplifiers", "[retry_storm]", optional=True)
+    known = [one.value for one in Amplifier]
+    for word in named:
+        if word not in known:
+            course.refuse("amplifiers", f"{word!r} is not one of {one_of(known)}{nearest(word, known)}")
+    if len(steps) > STEPS_MAX:
+        course.refuse("steps", f"has {len(steps)} steps, at most {STEPS_MAX} make a plan")
+    if len(set(steps)) < len(steps):
+        course.refuse("steps", "names a mitigation twice; each step changes something else")
+    lift = course.choice("lift", Lift, Lift.SUGGEST)
+    course.done()
+    if not steps or len(steps) > STEPS_MAX or not set(named) <= set(known):
+        return None
+    return Course(steps=steps, amplifiers=tuple(Amplifier(word) for word in named), lift=lift)
 
 
 def _target(metadata: Fields, spec: Fields) -> Target:
@@ -158,6 +196,8 @@ def _target(metadata: Fields, spec: Fields) -> Target:
         tenants=_explicit_all(spec, "tenants", "[acme-corp]"),
         service=_explicit(spec, "service", "shop-api"),
         parameter=spec.name("parameter", "pool_size"),
+        replicas=spec.integer("replicas", 1, 1, REPLICAS_MAX, default=1),
+        connections_max=spec.integer("connections_max", 200, 1, BOUND_MAX, default=0),
     )
     spec.done()
     return target

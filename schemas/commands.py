@@ -75,6 +75,8 @@ class Command(Model):
     target: str
     mitigation: str
     parameter: str
+    decided_ms: int
+    """Journal time of the decision, by the broker's clock: a copy of an old order stays old wherever it is written."""
     action: Action | None = None
     minimum: int = 0
     maximum: int = 0

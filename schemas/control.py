@@ -1,4 +1,4 @@
-"""What an operator decides, as the control topic carries it: the spec set in force, and the kill switches."""
+"""What an operator decides, as the control topic carries it: spec set, kill switches, plans, changes, targets."""
 
 from schemas.model import Model
 from schemas.specs import SpecSet
@@ -18,6 +18,42 @@ class KillDecided(Model):
     scope: str
     """`global`, `tenant:<environment>:<tenant>` or `mitigation:<name>`."""
     on: bool
+    by: str
+    reason: str
+    time_ms: int
+
+
+class PlanDecided(Model):
+    """An operator's word on a plan that was suggested: yes until `expires_ms`, or no. `plan` is the plan's id."""
+
+    plan: str
+    incident: str
+    environment: str
+    tenant: str
+    approve: bool
+    by: str
+    reason: str
+    time_ms: int
+    expires_ms: int
+    """By the journal's clock; an approval that is read later counts for nothing."""
+
+
+class ChangeReverted(Model):
+    """An operator's word that a change which stands is to be taken back; `command` is its apply command."""
+
+    command: str
+    incident: str
+    environment: str
+    tenant: str
+    by: str
+    reason: str
+    time_ms: int
+
+
+class TargetThawed(Model):
+    """An operator has looked at a target of which it was not known what stands there: it may be changed again."""
+
+    target: str
     by: str
     reason: str
     time_ms: int

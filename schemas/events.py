@@ -98,11 +98,21 @@ class CauseRow(Model):
     findings: tuple[FindingRow, ...]
 
 
+class AmplifierRow(Model):
+    """Something that makes it worse, whatever the cause is; `present` is what the plan goes by."""
+
+    amplifier: str
+    present: bool
+    log_odds_milli: int
+    findings: tuple[FindingRow, ...]
+
+
 class Diagnosed(IncidentEvent):
     """The distribution over causes, told when what it amounts to changes."""
 
     cause: str
     ranked: tuple[CauseRow, ...]
+    amplifiers: tuple[AmplifierRow, ...] = ()
     first_s: int
     last_s: int
     base_first_s: int
@@ -121,14 +131,19 @@ class StepRow(Model):
     action: Action
     minimum: int
     maximum: int
+    degrades: bool = False
 
 
 class Planned(IncidentEvent):
-    """A plan that is carried out now; its commands leave with this event."""
+    """A plan that is carried out now: the first step's command leaves with this event, each other one when the step
+    before it is live."""
 
     plan: str
     revision: int
     cause: str
+    amplifiers: tuple[str, ...] = ()
+    approved_by: str = ""
+    """The operator who approved it; empty where autonomy is auto."""
     steps: tuple[StepRow, ...]
     provable: bool
     requests_needed: int
@@ -141,13 +156,70 @@ class Planned(IncidentEvent):
     longest_clean_run_s: int
 
 
+class Suggestion(StrEnum):
+    APPLY = "apply"
+    """A plan; with autonomy `approve` an approval carries it out."""
+    LIFT = "lift"
+    """Steps of a confirmed plan that may be unnecessary by now: a person takes them back, or lets them stand."""
+
+
 class Suggested(IncidentEvent):
-    """A plan that awaits a person, because autonomy is below auto."""
+    """A plan, or a taking back, that awaits a person."""
 
     plan: str
+    kind: Suggestion = Suggestion.APPLY
     cause: str
+    amplifiers: tuple[str, ...] = ()
     autonomy: Autonomy
+    """The least of what the steps have."""
     steps: tuple[StepRow, ...]
+    tenants: int = 1
+    """Tenants whose traffic depends on the targets: how far a mistake would reach."""
+
+
+class Word(StrEnum):
+    """What a person says."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    REVERT = "revert"
+
+
+class Decided(IncidentEvent):
+    """A person's word on a plan or a change, as the shard took it up."""
+
+    plan: str
+    word: Word
+    by: str
+    said: str
+    """The reason that the person gave."""
+    taken: bool
+    """False where it came too late or does not fit, for the reason in `detail`."""
+    detail: str = ""
+
+
+class LiftState(StrEnum):
+    TRYING = "trying"
+    """Taken back; its effect is counted."""
+    LIFTED = "lifted"
+    """It was not needed any more: it stays taken back."""
+    HURTS = "hurts"
+    """Without it the burn came back: it is put in place again, and kept."""
+    RESTORED = "restored"
+    STOPPED = "stopped"
+    """Not tried, or broken off, for the reason in `detail`."""
+
+
+class Lifted(IncidentEvent):
+    """How the trial of taking back one step of a confirmed plan stands."""
+
+    plan: str
+    step: StepRow
+    state: LiftState
+    errors: int = 0
+    requests: int = 0
+    residual_ppm: int = 0
+    detail: str = ""
 
 
 class RefusalReason(StrEnum):
@@ -171,6 +243,22 @@ class RefusalReason(StrEnum):
     ATTEMPTS = "attempts"
     CAUSE_UNKNOWN = "cause_unknown"
     NO_MITIGATION = "no_mitigation"
+    CAP_SERVICE = "cap_service"
+    CAP_FLEET = "cap_fleet"
+    BLAST_RADIUS = "blast_radius"
+    FREEZE_WINDOW = "freeze_window"
+    STORM = "storm"
+    """So many tenants alarm at once that it is not one tenant's fault."""
+    FLEET_UNKNOWN = "fleet_unknown"
+    OWNER = "owner"
+    """Somebody else sets this field."""
+    POOLS_SUM = "pools_sum"
+    """All pools together would open more connections than their server takes."""
+    USE_TIME_RISING = "use_time_rising"
+    RETRIES_FIRST = "retries_first"
+    """Clients retry: more capacity alone would feed the storm."""
+    EXPIRED = "expired"
+    REJECTED = "rejected"
     NOT_ALLOWED = "not_allowed"
     """The objective reports only, or so does the leave of its tenant."""
 
@@ -300,6 +388,8 @@ INCIDENT_EVENTS: dict[str, type[IncidentEvent]] = {
     "suggested": Suggested,
     "refused": Refused,
     "verdict": VerdictGiven,
+    "decided": Decided,
+    "lifted": Lifted,
     "handed_over": HandedOver,
     "closed": Closed,
 }

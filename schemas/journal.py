@@ -42,6 +42,14 @@ class Quantity(IntEnum):
     USE = 7
 
 
+class Memory(IntEnum):
+    """What one point of memory measures."""
+
+    USED = 1
+    LIMIT = 2
+    RESTARTS = 3
+
+
 class Unattributed(IntEnum):
     """Why a Resource belongs to no tenant."""
 
@@ -144,7 +152,44 @@ TABLES: Mapping[str, Mapping[str, pa.DataType]] = {
         "count": pa.uint64(),
         "sum": pa.float64(),
     },
-    "unattributed": {**_POSITION, **_ENTITY, "reason": pa.uint8(), "spans": pa.uint32(), "points": pa.uint32()},
+    "retries": {**_POSITION, **_ENTITY, "bucket_s": pa.int64(), "attempts": pa.uint32(), "resends": pa.uint32()},
+    "memory": {
+        **_POSITION,
+        **_ENTITY,
+        "instance": _TEXT,
+        "quantity": pa.uint8(),
+        "time_ms": pa.int64(),
+        "value": pa.float64(),
+    },
+    "logs": {
+        **_POSITION,
+        **_ENTITY,
+        "severity": pa.uint8(),
+        "template": _TEXT,
+        "bucket_s": pa.int64(),
+        "count": pa.uint32(),
+        "trace_id": _TEXT,
+    },
+    "skeletons": {
+        **_POSITION,
+        **_ENTITY,
+        "trace_id": _TEXT,
+        "span_id": pa.uint64(),
+        "parent_id": pa.uint64(),
+        "kind": pa.uint8(),
+        "name": _TEXT,
+        "start_us": pa.int64(),
+        "end_us": pa.int64(),
+        "error": pa.bool_(),
+    },
+    "unattributed": {
+        **_POSITION,
+        **_ENTITY,
+        "reason": pa.uint8(),
+        "spans": pa.uint32(),
+        "points": pa.uint32(),
+        "logs": pa.uint32(),
+    },
 }
 
 

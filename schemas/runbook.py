@@ -7,13 +7,24 @@ from pydantic import Field
 
 from schemas.model import Model
 
+STEPS_MAX = 8  # each step waits for the one before to be live: more would be a deployment, not a first aid
+
 
 class Cause(StrEnum):
     """Failure modes that a diagnosis can name."""
 
     POOL_EXHAUSTED = "pool_exhausted"
     SLOW_DATABASE = "slow_database"
+    SLOW_DEPENDENCY = "slow_dependency"
+    MEMORY_LEAK = "memory_leak"
     UNKNOWN = "unknown"
+
+
+class Amplifier(StrEnum):
+    """What makes a failure worse beside its cause; each has evidence of its own, and several may be at work."""
+
+    TRAFFIC_SPIKE = "traffic_spike"
+    RETRY_STORM = "retry_storm"
 
 
 class Autonomy(StrEnum):
@@ -66,15 +77,44 @@ class Mitigation(Model):
     on_silence: OnSilence = OnSilence.REVERT
     mend: str = ""
     """What a person should still do for good, for the report."""
+    degrades: bool = False
+    """It takes something from the users, such as an endpoint; first to be taken back once the incident is over."""
+    capacity: bool = False
+    """It lets more through, as a larger pool does: of no use while clients retry, and harmful where what lies behind
+    is slow."""
+    temporary: bool = False
+    """It may be unnecessary once the incident is over: worth a trial of taking it back. What degrades is so anyway."""
+
+
+class Lift(StrEnum):
+    """What becomes of steps that may be unnecessary, once their plan is confirmed."""
+
+    SUGGEST = "suggest"
+    AUTO = "auto"
+    """Taken back one at a time, each judged; one whose removal hurts is put back and kept."""
+
+
+class Course(Model):
+    """Mitigations that belong together: applied in this order, judged and confirmed as a whole."""
+
+    steps: Annotated[tuple[str, ...], Field(min_length=1, max_length=STEPS_MAX)]
+    amplifiers: tuple[Amplifier, ...] = ()
+    """It is taken only where all of these are at work."""
+    lift: Lift = Lift.SUGGEST
 
 
 class Runbook(Model):
-    """For one cause: the mitigations to try, in this order."""
+    """For one cause: the courses to try, in this order; the first that fits and was not tried yet."""
 
     cause: Cause
     service: str | None = None
     """Only for this service; None is every service."""
-    mitigations: tuple[str, ...]
+    courses: tuple[Course, ...]
+
+    @property
+    def mitigations(self) -> tuple[str, ...]:
+        """Every mitigation that a course names, each once."""
+        return tuple(dict.fromkeys(step for course in self.courses for step in course.steps))
 
 
 class Target(Model):
@@ -86,6 +126,10 @@ class Target(Model):
     tenants: tuple[str, ...]
     service: str
     parameter: str
+    replicas: int = 1
+    """Processes that each have the value of their own, such as a pool each."""
+    connections_max: int = 0
+    """What the server behind all of them takes at most; 0: not known."""
 
 
 class AutonomyRule(Model):
@@ -97,6 +141,19 @@ class AutonomyRule(Model):
     level: Autonomy
 
 
+class FreezeWindow(Model):
+    """A time in which nothing is changed automatically: weekly, in minutes of the UTC day (from 22:00 until 6:00 ends
+    on the next day), or once, in Unix ms."""
+
+    days: tuple[int, ...] = ()
+    """0 is Monday; empty: every day."""
+    from_min: int = 0
+    until_min: int = 0
+    from_ms: int = 0
+    until_ms: int = 0
+    why: str = ""
+
+
 class Limits(Model):
     """Bounds of the guard; each has a safe default."""
 
@@ -104,6 +161,12 @@ class Limits(Model):
     """Between two applies to one target."""
     applies_per_hour_tenant: int = 3
     applies_per_hour_target: int = 2
+    applies_per_hour_service: int = 6
+    applies_per_hour_fleet: int = 20
+    storm_share_ppm: int = 550_000
+    """So many of the tenants with traffic alarm at once: then the observer, or what all of them share, is sick, and
+    nobody is touched."""
+    storm_tenants_min: int = 3
     attempts_per_incident: int = 2
     lag_ms_max: int = 5_000
     """Detect's own lag above which nothing is done automatically."""
@@ -112,3 +175,6 @@ class Limits(Model):
     confirm_quiet_ms: int = 60_000
     confirm_grace_ms: int = 30_000
     """The confirm deadline is the verdict's deadline plus these two."""
+    approval_ms_max: int = 3_600_000
+    """Longest life of an operator's approval."""
+    freeze: tuple[FreezeWindow, ...] = ()

@@ -145,8 +145,10 @@ def _check_references(objectives: openslo.Found, entries: catalogue.Found) -> No
     mitigations = [each.name for each, _ in entries.mitigations]
     parameters = sorted({each.parameter for each, _ in entries.mitigations})
     for runbook, place in entries.runbooks:
-        for number, name in enumerate(runbook.mitigations):
-            _known(place, f"mitigations[{number}]", "mitigation", name, mitigations)
+        written = "courses" if place.has("courses") else "mitigations"
+        for number, course in enumerate(runbook.courses):
+            for name in course.steps:
+                _known(place, f"{written}[{number}]", "mitigation", name, mitigations)
         if runbook.service is not None:
             _known(place, "service", "service of an SLO", runbook.service, services)
     for target, place in entries.targets:

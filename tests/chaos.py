@@ -16,7 +16,7 @@ from schemas import canonical, journal, tiers
 from schemas.commands import Outcome, OutcomeReason, OutcomeStatus
 from schemas.journal import Kind, Position, Progress, Quantity, Record, Signed, SourceProgress, Strings, Tick
 from schemas.otlp.columns import SpanKind, Temporality
-from schemas.runbook import Autonomy, AutonomyRule, Cause, Limits, Mitigation, OnSilence, Runbook, Scale, Target
+from schemas.runbook import Autonomy, AutonomyRule, Cause, Course, Limits, Mitigation, OnSilence, Runbook, Scale, Target
 from schemas.slo import Slo, SpanSli
 from schemas.specs import SpecSet
 from stream import engine, shard
@@ -115,7 +115,7 @@ class World:
                 )
                 for name in names
             ),
-            runbooks=(Runbook(cause=Cause.POOL_EXHAUSTED, mitigations=tuple(names)),),
+            runbooks=(Runbook(cause=Cause.POOL_EXHAUSTED, courses=tuple(Course(steps=(name,)) for name in names)),),
             targets=tuple(
                 Target(
                     id=f"{one.tenant}-{one.name}",

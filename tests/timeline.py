@@ -17,7 +17,7 @@ import numpy as np
 from schemas import canonical, journal, tiers
 from schemas.journal import Kind, Position, Progress, Quantity, Record, Signed, SourceProgress, Strings, Table, Tick
 from schemas.otlp.columns import SpanKind, Temporality
-from schemas.runbook import Autonomy, AutonomyRule, Cause, Limits, Mitigation, Runbook, Scale, Target
+from schemas.runbook import Autonomy, AutonomyRule, Cause, Course, Limits, Mitigation, Runbook, Scale, Target
 from schemas.slo import Slo, SpanSli
 from schemas.specs import SpecSet
 from stream import engine, shard
@@ -62,7 +62,7 @@ def specs(autonomy: Autonomy = Autonomy.AUTO, acts: bool = True, **limits: int) 
                 name="more-connections", parameter="pool_size", action=Scale(numerator=2), minimum=8, maximum=128
             ),
         ),
-        runbooks=(Runbook(cause=Cause.POOL_EXHAUSTED, mitigations=("more-connections",)),),
+        runbooks=(Runbook(cause=Cause.POOL_EXHAUSTED, courses=(Course(steps=("more-connections",)),)),),
         targets=(
             Target(
                 id="north-pool",

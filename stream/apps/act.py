@@ -242,7 +242,9 @@ class Act:
             task = asyncio.create_task(self._lane(self._lanes[lane]))
             task.add_done_callback(self._ended)
             self._lane_tasks.append(task)
-        await self._lanes[lane].put(Work(order, part, record.offset, fetched.boot_ms - age_ms, progress))
+        # Counted from the decision that was signed: the copy of an old order that somebody writes again stays old.
+        kept_ms = max(0, record.timestamp - order.command.decided_ms) if isinstance(order, Order) else 0
+        await self._lanes[lane].put(Work(order, part, record.offset, fetched.boot_ms - age_ms - kept_ms, progress))
 
     async def _lane(self, queue: asyncio.Queue[Work]) -> None:
         """The orders for one target, one after the other."""

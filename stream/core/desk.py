@@ -117,6 +117,7 @@ class Desk:
             target=attempt.target,
             mitigation=attempt.mitigation,
             parameter=attempt.parameter,
+            decided_ms=self.now_ms,
             **fields,
         )
         key = f"{attempt.actuator}/{attempt.target}"

@@ -177,6 +177,7 @@ def _unattributed(state: ShardState, table: Table) -> None:
         here = reasons == reason
         state.count(f"unattributed_spans_{reason.name.lower()}", int(_numbers(table, "spans")[here].sum()))
         state.count(f"unattributed_points_{reason.name.lower()}", int(_numbers(table, "points")[here].sum()))
+        state.count(f"unattributed_logs_{reason.name.lower()}", int(_numbers(table, "logs")[here].sum()))
 
 
 _READERS: dict[str, Callable[[ShardState, Table], None]] = {

@@ -63,6 +63,7 @@ def _order(stage: Stage, target: str, tenant: str, name: str) -> Command:
         target=target,
         mitigation=MITIGATION,
         parameter="pool_size",
+        decided_ms=time.time_ns() // 1_000_000,
         action=Scale(numerator=2),
         minimum=1,
         maximum=1_000,

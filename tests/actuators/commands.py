@@ -6,6 +6,8 @@ from schemas.actuator import Actuator, Allow, FileTarget, Process
 from schemas.commands import Command, CommandKind
 from schemas.runbook import Scale
 
+DECIDED_MS = 4_000_000_000_000  # after any record of a test, so an age is what the test says
+
 
 def command(name: str = "c1", kind: CommandKind = CommandKind.APPLY, **more: Any) -> Command:
     """An apply, confirm or revert of `raise-pool` for tenant acme; words are about the apply c1."""
@@ -13,6 +15,7 @@ def command(name: str = "c1", kind: CommandKind = CommandKind.APPLY, **more: Any
         "command": name, "kind": kind, "applies": name, "plan": "p", "revision": 1, "step": 0, "attempt": 0,
         "incident": "i", "shard": 3, "journal_offset": 10, "index": 0, "environment": "default", "tenant": "acme",
         "service": "shop", "actuator": "host", "target": "pool", "mitigation": "raise-pool", "parameter": "pool_size",
+        "decided_ms": DECIDED_MS,
     }  # fmt: skip
     if kind is CommandKind.APPLY:
         fields |= {

@@ -8,7 +8,7 @@ from actuators.policy import choice
 from actuators.policy.choice import Chosen, Nothing
 from schemas.events import RefusalReason
 from schemas.identity import Entity
-from schemas.runbook import Autonomy, AutonomyRule, Cause, Limits, Mitigation, Runbook, Scale, Set, Target
+from schemas.runbook import Autonomy, AutonomyRule, Cause, Course, Limits, Mitigation, Runbook, Scale, Set, Target
 from schemas.specs import SpecSet
 
 ENTITY = Entity("live", "north", "basket")
@@ -35,7 +35,9 @@ def specs(**changed: Any) -> SpecSet:
         **{
             "slos": (),
             "mitigations": (WAIT, POOL),
-            "runbooks": (Runbook(cause=Cause.POOL_EXHAUSTED, mitigations=("more", "backoff")),),
+            "runbooks": (
+                Runbook(cause=Cause.POOL_EXHAUSTED, courses=(Course(steps=("more",)), Course(steps=("backoff",)))),
+            ),
             "targets": (target("pool"), target("retry", parameter="retry")),
             "autonomy": (AutonomyRule(environment="live", tenant="north", mitigation="more", level=Autonomy.AUTO),),
             "limits": Limits(attempts_per_incident=3),
@@ -75,7 +77,7 @@ def test_attempts_are_counted_before_anything_is_looked_for() -> None:
 
 
 def test_nothing_is_changed_on_a_guess() -> None:
-    runbooks = (Runbook(cause=Cause.UNKNOWN, mitigations=("more",)),)
+    runbooks = (Runbook(cause=Cause.UNKNOWN, courses=(Course(steps=("more",)),)),)
     assert choose(Cause.UNKNOWN, runbooks=runbooks) == ("cause_unknown",)
 
 
@@ -100,8 +102,8 @@ def test_a_target_fits_only_its_own_environment_tenant_service_and_parameter(cha
 
 
 def test_a_runbook_for_a_service_is_for_no_other_and_comes_in_its_place() -> None:
-    own = Runbook(cause=Cause.POOL_EXHAUSTED, service="basket", mitigations=("backoff",))
-    others = Runbook(cause=Cause.POOL_EXHAUSTED, service="checkout", mitigations=("more",))
+    own = Runbook(cause=Cause.POOL_EXHAUSTED, service="basket", courses=(Course(steps=("backoff",)),))
+    others = Runbook(cause=Cause.POOL_EXHAUSTED, service="checkout", courses=(Course(steps=("more",)),))
     assert choose(runbooks=(others, own)) == ("backoff", "retry", "suggest")
     assert choose(runbooks=(others,)) == ("no_mitigation",)
 

@@ -235,6 +235,7 @@ class Timeline:
         self.offset += 1
         command = self.command if kind is CommandKind.APPLY else canonical.digest(self.command, kind.value)
         model = Command(
+            decided_ms=0,
             command=command,
             kind=kind,
             applies=self.command,
