@@ -12,12 +12,12 @@ from actuators.policy.lifecycle import Phase
 from detectors.state import DataState
 from schemas import journal
 from schemas.commands import Outcome
-from schemas.control import KillDecided, SpecsDecided
+from schemas.control import ChangeReverted, KillDecided, PlanDecided, SpecsDecided, TargetThawed
 from schemas.events import Ending, RefusalReason
 from schemas.journal import Kind, Malformed, Position, Progress, Record, Signed, Telemetry, Tick
 from schemas.slo import Severity
 from schemas.specs import SpecSet
-from stream.core import cause, digest, intake, judge, opening, plan, settle, sight, sound, words
+from stream.core import cause, digest, intake, judge, lift, opening, people, plan, settle, sight, sound, words
 from stream.core.desk import Desk
 from stream.core.intake import SourceGap
 from stream.core.sight import Sight
@@ -27,6 +27,8 @@ from stream.shard import Seen, ShardState
 __all__ = ["Malformed", "SourceGap", "fold"]
 
 SPECS_TYPE, KILL_TYPE = "dev.douse.control.specs", "dev.douse.control.kill"
+PLAN_TYPE, REVERT_TYPE = "dev.douse.control.plan", "dev.douse.control.revert"
+THAW_TYPE = "dev.douse.control.thaw"
 OUTCOME_TYPE = "dev.douse.outcome"
 INBOX_MAX = 10_000  # of 2 kB, between two ticks or before the first spec set; one command has a handful
 
@@ -113,6 +115,12 @@ def _control(state: ShardState, signed: Signed, offset: int) -> None:
             state.specs, state.spec_revision = decided.specs, decided.revision
         elif signed.ce_type == KILL_TYPE:
             _switch(state, KillDecided.read(signed.data))
+        elif signed.ce_type == PLAN_TYPE:
+            people.keep(state, PlanDecided.read(signed.data))
+        elif signed.ce_type == REVERT_TYPE:
+            people.keep(state, ChangeReverted.read(signed.data))
+        elif signed.ce_type == THAW_TYPE:
+            people.keep(state, TargetThawed.read(signed.data))
         else:
             state.count("control_unknown")
     except (ValueError, TypeError) as error:
@@ -142,6 +150,7 @@ def _decide(state: ShardState, tick: Tick, offset: int) -> tuple[Publish, ...]:
     inbox, state.inbox = state.inbox, []
     for raw in inbox:
         judge.hear(state, state.specs, Outcome.read(raw), out)
+    people.hear(state, out)
     settle.settle_closed(state, state.specs, out)
     for incident in list(state.incidents.values()):
         lane = lanes[incident.id]
@@ -159,12 +168,16 @@ def _step(state: ShardState, specs: SpecSet, seen: Sight, incident: Incident, la
         case Phase.BURNING | Phase.HELD:
             if not opening.recover(state, seen, incident, lane, out):
                 _look_for_help(state, specs, seen, incident, lane, out)
-        case Phase.APPLYING | Phase.REVERTING:
+        case Phase.APPLYING:
             judge.unanswered(state, specs, incident, out)
+        case Phase.REVERTING:
+            judge.not_taken_back(state, specs, incident, out)
         case Phase.WATCHING:
             judge.watch(state, specs, seen, incident, lane, out)
         case Phase.QUIET:
             judge.quiet(state, specs, seen, incident, lane, out)
+        case Phase.LIFTING:
+            lift.go_on(state, specs, seen, incident, lane, out)
         case Phase.HANDED:
             settle.overdue(state, specs, incident, out)
             opening.recover(state, seen, incident, lane, out)
@@ -194,7 +207,7 @@ def _look_for_help(state: ShardState, specs: SpecSet, seen: Sight, incident: Inc
 def _withdraw(state: ShardState, incident: Incident, out: Desk) -> None:
     """The spec set no longer names this row: what was changed for it is taken back, and the incident ends."""
     attempt = incident.attempt
-    if attempt is not None and settle.stands(state, attempt) and attempt.confirm_sent_ms is None:
+    if attempt is not None and attempt.standing and not attempt.kept:
         judge.take_back_withdrawn(incident, attempt, out)
     out.tell(
         incident,

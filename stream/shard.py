@@ -21,7 +21,7 @@ from detectors.series import SEGMENT_BYTES_MAX, Series
 from schemas.journal import NO_POSITION
 from schemas.specs import SpecSet
 
-VERSION = 2
+VERSION = 3
 TICKS_REMEMBERED = 64  # 16 s at four ticks a second: more than the largest lag that is ever allowed
 NOT_YET = -1
 SourceKey = tuple[str, int]
@@ -110,6 +110,10 @@ class ShardState:
     """Journal times of applies, by environment and tenant."""
     inbox: list[dict[str, Any]] = field(default_factory=list)
     """Outcomes that the next tick takes up."""
+    words_new: list[dict[str, Any]] = field(default_factory=list)
+    """What operators said since the last tick."""
+    words: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The word on each plan that was suggested, while it holds."""
     book: Book | None = None
     """Derived from rows, entities and specs; made anew when one of them changes."""
     book_entities: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -201,6 +205,8 @@ def _core(state: ShardState) -> bytes:
             "switches": state.switches,
             "targets": {name: astuple(target) for name, target in state.targets.items()},
             "tenants": state.tenants,
+            "words": state.words,
+            "words_new": state.words_new,
         }
     )
 
@@ -228,3 +234,5 @@ def _load_core(state: ShardState, raw: dict[str, Any]) -> None:
     state.switches = {scope: (on, time_ms) for scope, (on, time_ms) in raw["switches"].items()}
     state.targets = {name: TargetState(*saved) for name, saved in raw["targets"].items()}
     state.tenants = raw["tenants"]
+    state.words = raw["words"]
+    state.words_new = raw["words_new"]

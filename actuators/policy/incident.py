@@ -10,33 +10,100 @@ SECONDS_MAX = 900  # the longest watch is 10 min; with a minute before the onset
 
 
 @dataclass(slots=True)
-class Attempt:
-    """A plan that was carried out, and what came of it. Times are Unix ms; None: not yet."""
+class Step:
+    """One change of a plan, and what came of it. Times are Unix ms; None: not yet."""
 
-    plan: str
+    number: int
     command: str
     mitigation: str
     actuator: str
     target: str
     parameter: str
+    ordered_ms: int | None = None
+    live_ms: int | None = None
+    already: bool = False
+    """The value stood there before: nothing was changed, so nothing is to be taken back."""
+    status: OutcomeStatus | None = None
+    reason: str = ""
+    detail: str = ""
+    gone: bool = False
+    """Its actuator says that nothing of it stands."""
+    unknown: bool = False
+    """Nobody knows what of it stands."""
+    confirm_sent_ms: int | None = None
+    revert_ms: int | None = None
+    asked_by: str = ""
+    """The person who wanted it taken back."""
+
+    @property
+    def done(self) -> bool:
+        """True where the next step may follow."""
+        return self.already or self.live_ms is not None
+
+    @property
+    def stands(self) -> bool:
+        """True where something of it stands, or may stand or still come."""
+        return self.ordered_ms is not None and not self.already and not self.gone
+
+
+@dataclass(slots=True)
+class Trial:
+    """The taking back of one step of a confirmed plan, to see whether it is still needed."""
+
+    number: int
+    """Of the step."""
+    revert_ms: int
+    taken_back_ms: int | None = None
+    restore: str = ""
+    """The command that puts it in place again; empty while nothing speaks for that."""
+    restored_ms: int | None = None
+    why: str = ""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A plan that was carried out, and what came of it. Times are Unix ms; None: not yet."""
+
+    plan: str
+    steps: list[Step]
+    lift: str
     decided_ms: int
     watch_ms: int
     confirm_ms: int
     settle_ms: int
     tier_factor_milli: int
     before: dict[str, int]
-    live_ms: int | None = None
-    status: OutcomeStatus | None = None
-    reason: str = ""
-    detail: str = ""
+    approved_by: str = ""
     watched_twice: bool = False
     effective_s: int | None = None
     recovered_s: int | None = None
     verdict: str | None = None
+    broken: str = ""
+    """Why it is taken back, where no verdict says so: an outcome's reason or one of our own words."""
     why: str = ""
-    """Why it is taken back, where no verdict says so."""
-    revert_ms: int | None = None
-    confirm_sent_ms: int | None = None
+    """The same in a sentence."""
+    trials: list[Trial] = field(default_factory=list)
+
+    @property
+    def live_ms(self) -> int | None:
+        """When the last of its changes became live; None before."""
+        if not all(step.done for step in self.steps):
+            return None
+        return max((step.live_ms for step in self.steps if step.live_ms is not None), default=None)
+
+    @property
+    def next_step(self) -> Step | None:
+        """The first step that is not live yet."""
+        return next((step for step in self.steps if not step.done), None)
+
+    @property
+    def standing(self) -> list[Step]:
+        return [step for step in self.steps if step.stands]
+
+    @property
+    def kept(self) -> bool:
+        """True where it was let stand."""
+        return any(step.confirm_sent_ms is not None for step in self.steps)
 
 
 @dataclass(slots=True)
@@ -66,6 +133,7 @@ class Incident:
     joined: str | None = None
     cause: str | None = None
     cause_at_ms: int = 0
+    amplifiers: list[str] = field(default_factory=list)
     refusal: str = ""
     suggested: str = ""
     attempts: list[Attempt] = field(default_factory=list)
@@ -90,8 +158,12 @@ class Incident:
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> Self:
-        attempts = [
-            Attempt(**{**one, "status": OutcomeStatus(one["status"]) if one["status"] else None})
-            for one in data["attempts"]
-        ]
+        attempts = [_attempt(one) for one in data["attempts"]]
         return cls(**{**data, "phase": Phase(data["phase"]), "attempts": attempts})
+
+
+def _attempt(data: dict[str, Any]) -> Attempt:
+    steps = [
+        Step(**{**one, "status": OutcomeStatus(one["status"]) if one["status"] else None}) for one in data["steps"]
+    ]
+    return Attempt(**{**data, "steps": steps, "trials": [Trial(**one) for one in data["trials"]]})

@@ -13,6 +13,8 @@ class Phase(StrEnum):
     """The change is live and its effect is counted."""
     QUIET = "quiet"
     """Proven effective; confirmed once that has lasted."""
+    LIFTING = "lifting"
+    """Confirmed; steps that may be unnecessary are taken back one at a time, each judged."""
     REVERTING = "reverting"
     HANDED = "handed"
     """A person has it. It closes when the burn stops."""
@@ -29,6 +31,7 @@ class Happening(StrEnum):
     NOT_EFFECTIVE = "not_effective"
     KEPT = "kept"
     CONFIRMED = "confirmed"
+    ON_TRIAL = "on_trial"
     TAKEN_BACK = "taken_back"
     TRY_NEXT = "try_next"
     HANDED_OVER = "handed_over"
@@ -47,14 +50,19 @@ TRANSITIONS: dict[tuple[Phase, Happening], Phase] = {
     (Phase.APPLYING, Happening.LIVE): Phase.WATCHING,
     (Phase.APPLYING, Happening.NOT_LIVE): Phase.HANDED,
     (Phase.APPLYING, Happening.NO_ANSWER): Phase.HANDED,
+    (Phase.APPLYING, Happening.NOT_EFFECTIVE): Phase.REVERTING,
     (Phase.WATCHING, Happening.EFFECTIVE): Phase.QUIET,
     (Phase.WATCHING, Happening.NOT_EFFECTIVE): Phase.REVERTING,
     (Phase.WATCHING, Happening.KEPT): Phase.HANDED,
     (Phase.WATCHING, Happening.TAKEN_BACK): Phase.HANDED,
+    (Phase.WATCHING, Happening.TRY_NEXT): Phase.BURNING,
     (Phase.QUIET, Happening.CONFIRMED): Phase.CLOSED,
+    (Phase.QUIET, Happening.ON_TRIAL): Phase.LIFTING,
     (Phase.QUIET, Happening.KEPT): Phase.HANDED,
     (Phase.QUIET, Happening.NOT_EFFECTIVE): Phase.REVERTING,
     (Phase.QUIET, Happening.TAKEN_BACK): Phase.HANDED,
+    (Phase.LIFTING, Happening.CONFIRMED): Phase.CLOSED,
+    (Phase.LIFTING, Happening.HANDED_OVER): Phase.HANDED,
     (Phase.REVERTING, Happening.TRY_NEXT): Phase.BURNING,
     (Phase.REVERTING, Happening.HANDED_OVER): Phase.HANDED,
     (Phase.REVERTING, Happening.NO_ANSWER): Phase.HANDED,

@@ -4,7 +4,7 @@ follow from."""
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from actuators.policy.incident import Attempt, Incident
+from actuators.policy.incident import Attempt, Incident, Step
 from actuators.policy.lifecycle import Happening, after
 from schemas import canonical, events
 from schemas.commands import Command, CommandKind, Outcome
@@ -79,12 +79,16 @@ class Desk:
     def move(self, incident: Incident, happening: Happening) -> None:
         incident.phase = after(incident.phase, happening)
 
-    def apply(self, incident: Incident, attempt: Attempt, mitigation: Mitigation, not_after_ms: int) -> None:
-        """Orders the change of an attempt."""
+    def apply(
+        self, incident: Incident, attempt: Attempt, step: Step, mitigation: Mitigation, not_after_ms: int
+    ) -> None:
+        """Orders the change of one step of a plan."""
+        step.ordered_ms = self.now_ms
         self._order(
             incident,
             attempt,
-            attempt.command,
+            step,
+            step.command,
             CommandKind.APPLY,
             action=mitigation.action,
             minimum=mitigation.minimum,
@@ -93,19 +97,37 @@ class Desk:
             confirm_ms=attempt.confirm_ms,
         )
 
-    def follow_up(self, incident: Incident, attempt: Attempt, kind: CommandKind) -> None:
-        """Orders that a change be confirmed or taken back; such an order never expires."""
-        self._order(incident, attempt, follow_up_id(attempt, kind), kind)
+    def confirm(self, incident: Incident, attempt: Attempt) -> None:
+        """Lets everything stand that stands of a plan, in the order of its steps."""
+        for step in attempt.standing:
+            self.confirm_step(incident, attempt, step)
 
-    def _order(self, incident: Incident, attempt: Attempt, name: str, kind: CommandKind, **fields: Any) -> None:
+    def confirm_step(self, incident: Incident, attempt: Attempt, step: Step) -> None:
+        step.confirm_sent_ms = self.now_ms
+        self._order(incident, attempt, step, follow_up_id(step.command, CommandKind.CONFIRM), CommandKind.CONFIRM)
+
+    def revert(self, incident: Incident, attempt: Attempt, step: Step) -> None:
+        """Takes one change back; such an order never expires."""
+        step.revert_ms = self.now_ms
+        self._order(incident, attempt, step, follow_up_id(step.command, CommandKind.REVERT), CommandKind.REVERT)
+
+    def revert_all(self, incident: Incident, attempt: Attempt) -> None:
+        """Takes back what stands of a plan, the last change first."""
+        for step in reversed(attempt.standing):
+            self.revert(incident, attempt, step)
+
+    def _order(
+        self, incident: Incident, attempt: Attempt, step: Step, name: str, kind: CommandKind, **fields: Any
+    ) -> None:
+        revision = incident.attempts.index(attempt)
         command = Command(
             command=name,
             kind=kind,
-            applies=attempt.command,
+            applies=step.command,
             plan=attempt.plan,
-            revision=len(incident.attempts) - 1,
-            step=0,
-            attempt=len(incident.attempts) - 1,
+            revision=revision,
+            step=step.number,
+            attempt=revision,
             incident=incident.id,
             shard=self.shard,
             journal_offset=self.offset,
@@ -113,14 +135,14 @@ class Desk:
             environment=incident.environment,
             tenant=incident.tenant,
             service=incident.service,
-            actuator=attempt.actuator,
-            target=attempt.target,
-            mitigation=attempt.mitigation,
-            parameter=attempt.parameter,
+            actuator=step.actuator,
+            target=step.target,
+            mitigation=step.mitigation,
+            parameter=step.parameter,
             decided_ms=self.now_ms,
             **fields,
         )
-        key = f"{attempt.actuator}/{attempt.target}"
+        key = f"{step.actuator}/{step.target}"
         ce_type = f"dev.douse.command.{kind.value}"
         self.effects.append(Publish(Outlet.COMMANDS, key, ce_type, name, self.source, self.now_ms, command.fields()))
 
@@ -133,21 +155,20 @@ def incident_id(environment: str, tenant: str, service: str, slo: str, sli: int,
     return canonical.digest("incident", environment, tenant, service, slo, sli, onset_s, before)
 
 
-def plan_id(incident: str, revision: int) -> str:
-    return canonical.digest("plan", incident, revision)
+def plan_id(incident: str, revision: int, *changes: str) -> str:
+    return canonical.digest("plan", incident, revision, *changes)
 
 
 def command_id(incident: str, revision: int, step: int, action: str, attempt: int) -> str:
     return canonical.digest("command", incident, revision, step, action, attempt)
 
 
-def follow_up_id(attempt: Attempt, kind: CommandKind) -> str:
-    """Names the order that confirms an attempt, or that takes it back."""
-    return canonical.digest(attempt.command, kind.value)
+def follow_up_id(apply: str, kind: CommandKind) -> str:
+    """Names the order that confirms the change of the command `apply`, or that takes it back."""
+    return canonical.digest(apply, kind.value)
 
 
-def orders(attempt: Attempt) -> frozenset[str]:
-    """Every command that this shard gives about an attempt: an outcome of another one is somebody else's affair."""
-    return frozenset(
-        {attempt.command, follow_up_id(attempt, CommandKind.CONFIRM), follow_up_id(attempt, CommandKind.REVERT)}
-    )
+def orders(step: Step) -> frozenset[str]:
+    """Every command that this shard gives about a step: an outcome of another one is somebody else's affair."""
+    words = (follow_up_id(step.command, kind) for kind in (CommandKind.CONFIRM, CommandKind.REVERT))
+    return frozenset((step.command, *words))

@@ -2,17 +2,19 @@
 
 from dataclasses import replace
 
-from actuators.policy.incident import Attempt, Incident
+from actuators.policy import choice
+from actuators.policy.choice import Chosen, Nothing, Tried
+from actuators.policy.incident import Attempt, Incident, Step
 from actuators.policy.lifecycle import Happening, Phase
 from detectors import verdict, verdict_confirm
 from detectors.state import DataState
 from detectors.verdict import Judgement, Verdict
 from detectors.verdict_confirm import Confirmation, Standing
-from schemas.commands import CommandKind, Outcome, OutcomeStatus
-from schemas.events import Ending
-from schemas.runbook import Mitigation, OnSilence
+from schemas.commands import CommandKind, Outcome, OutcomeReason, OutcomeStatus
+from schemas.identity import Entity
+from schemas.runbook import Amplifier, Cause, OnSilence
 from schemas.specs import SpecSet
-from stream.core import opening, settle, words
+from stream.core import lift, plan, settle, words
 from stream.core.desk import Desk
 from stream.core.plan import counts, hand_over, question
 from stream.core.sight import Sight
@@ -33,12 +35,12 @@ def hear(shard: ShardState, specs: SpecSet, outcome: Outcome, out: Desk) -> None
     An answer to a forged record may carry the id of a true order, which the forgery did not use up: it says nothing.
     Nor does what another actuator says of this one's target.
     """
-    found = settle.find(shard, outcome)
+    found = settle.find(shard, outcome.incident, outcome.command)
     if found is None:
         settle.stray(shard, specs, outcome, out)
         return
-    incident, attempt = found
-    ours = (incident.environment, incident.tenant, attempt.actuator, attempt.target)
+    incident, attempt, step = found
+    ours = (incident.environment, incident.tenant, step.actuator, step.target)
     if outcome.reason in settle.FORGED or ours != (
         outcome.environment,
         outcome.tenant,
@@ -47,55 +49,98 @@ def hear(shard: ShardState, specs: SpecSet, outcome: Outcome, out: Desk) -> None
     ):
         shard.count("outcomes_ignored")
         return
-    settle.note(shard, attempt, outcome)
-    if attempt is not incident.attempt:
-        return
-    if incident.id in shard.closed or incident.phase is Phase.HANDED:
-        settle.late(incident, attempt, outcome, out)
+    settle.note(shard, step, outcome)
+    if attempt is not incident.attempt or incident.id in shard.closed or incident.phase is Phase.HANDED:
+        settle.late(incident, step, outcome, out)
     elif outcome.status is not OutcomeStatus.CONFIRMED:
-        attempt.status, attempt.reason, attempt.detail = outcome.status, outcome.reason.value, outcome.detail
-        _answered(incident, attempt, outcome, out)
+        step.status, step.reason, step.detail = outcome.status, outcome.reason.value, outcome.detail
+        _answered(shard, specs, incident, attempt, step, outcome, out)
 
 
-def _answered(incident: Incident, attempt: Attempt, outcome: Outcome, out: Desk) -> None:
-    """Moves an incident whose change is on its way."""
-    stands, why = not settle.is_gone(outcome), outcome.reason.value
+def _answered(
+    shard: ShardState, specs: SpecSet, incident: Incident, attempt: Attempt, step: Step, outcome: Outcome, out: Desk
+) -> None:
+    """Moves an incident whose plan is on its way."""
+    why = outcome.reason.value
     match incident.phase:
         case Phase.APPLYING if outcome.status is OutcomeStatus.LIVE:
             said_ms = outcome.live_ms if outcome.live_ms is not None else out.now_ms
             # Its own clock may be wrong: live before the order would count the calm before the onset as its success.
-            attempt.live_ms = min(max(said_ms, attempt.decided_ms), out.now_ms)
-            out.move(incident, Happening.LIVE)
+            step.live_ms = min(max(said_ms, step.ordered_ms or attempt.decided_ms), out.now_ms)
+            _next(shard, specs, incident, attempt, out)
+        case Phase.APPLYING if outcome.reason is OutcomeReason.NO_CHANGE and settle.is_gone(outcome):
+            step.already = True
+            _next(shard, specs, incident, attempt, out)
         case Phase.APPLYING:
-            hand_over(incident, why, settle.tried(outcome), stands, Happening.NOT_LIVE, out)
+            _broken(incident, attempt, why, settle.tried(outcome), Happening.NOT_LIVE, out)
         case Phase.WATCHING | Phase.QUIET if outcome.status is not OutcomeStatus.LIVE:
-            hand_over(incident, why, settle.tried(outcome), stands, Happening.TAKEN_BACK, out)
-        case Phase.REVERTING if not stands:
-            _taken_back(incident, attempt, out)
+            _broken(incident, attempt, why, settle.tried(outcome), Happening.TAKEN_BACK, out)
+        case Phase.LIFTING:
+            lift.answered(incident, attempt, step, outcome, out)
+        case Phase.REVERTING if step.gone:
+            if not any(one.stands and not one.unknown for one in attempt.steps):
+                _taken_back(incident, attempt, out)
         case Phase.REVERTING if outcome.kind is CommandKind.REVERT:
             hand_over(incident, why, settle.tried(outcome), True, Happening.HANDED_OVER, out)
         case _:
             pass
 
 
+def _next(shard: ShardState, specs: SpecSet, incident: Incident, attempt: Attempt, out: Desk) -> None:
+    """After a step that is live: the next one, or the watch over the whole plan."""
+    step = attempt.next_step
+    if step is not None:
+        if not plan.order_step(shard, specs, incident, attempt, step, out):
+            detail = f"{step.mitigation} or its target left the spec set before it was applied"
+            _broken(incident, attempt, "withdrawn", detail, Happening.NOT_LIVE, out)
+    elif attempt.live_ms is None:
+        detail = "every value of the plan stood there already: what is configured does not stop this burn"
+        hand_over(incident, OutcomeReason.NO_CHANGE.value, detail, False, Happening.NOT_LIVE, out)
+    else:
+        out.move(incident, Happening.LIVE)
+
+
+def _broken(incident: Incident, attempt: Attempt, reason: str, detail: str, alone: Happening, out: Desk) -> None:
+    """A step did not come, or is gone: what else stands of the plan is taken back, then a person is told; at once, by
+    the happening `alone`, where nothing else stands."""
+    others = [step for step in attempt.standing if not step.unknown]
+    if others:
+        undo(incident, attempt, reason, detail, out)
+    else:
+        hand_over(incident, reason, detail, bool(attempt.standing), alone, out)
+
+
 def unanswered(shard: ShardState, specs: SpecSet, incident: Incident, out: Desk) -> None:
-    """An order without an answer: what stands at the target is not known, so it is frozen and a person is told."""
+    """A step without an answer: what stands at its target is not known, so it is frozen; the steps before it are taken
+    back, and a person is told."""
     attempt = incident.attempt
     assert attempt is not None
-    since_ms = (
-        attempt.revert_ms if incident.phase is Phase.REVERTING and attempt.revert_ms is not None else attempt.decided_ms
-    )
-    if out.now_ms - since_ms <= specs.limits.not_after_ms + settle.ANSWER_MS_MAX:
-        return
-    settle.freeze(shard.targets.setdefault(attempt.target, TargetState()), attempt.command)
-    hand_over(
-        incident,
-        "no_answer",
-        f"no outcome for command {attempt.command} of target {attempt.target}",
-        True,
-        Happening.NO_ANSWER,
-        out,
-    )
+    for step in attempt.standing:
+        if not step.done and _overdue(specs, step, step.ordered_ms, out):
+            detail = _froze(shard, step)
+            _broken(incident, attempt, "no_answer", detail, Happening.NO_ANSWER, out)
+            return
+
+
+def not_taken_back(shard: ShardState, specs: SpecSet, incident: Incident, out: Desk) -> None:
+    """A taking back without an answer: its target is frozen, and a person is told."""
+    attempt = incident.attempt
+    assert attempt is not None
+    for step in attempt.standing:
+        if _overdue(specs, step, step.revert_ms, out):
+            hand_over(incident, "no_answer", _froze(shard, step), True, Happening.NO_ANSWER, out)
+            return
+
+
+def _overdue(specs: SpecSet, step: Step, since_ms: int | None, out: Desk) -> bool:
+    waiting = since_ms is not None and not step.unknown
+    return waiting and out.now_ms - (since_ms or 0) > specs.limits.not_after_ms + settle.ANSWER_MS_MAX
+
+
+def _froze(shard: ShardState, step: Step) -> str:
+    step.unknown = True
+    settle.freeze(shard.targets.setdefault(step.target, TargetState()), step.command)
+    return f"no outcome for command {step.command} of target {step.target}"
 
 
 def watch(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, lane: int, out: Desk) -> None:
@@ -104,7 +149,8 @@ def watch(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
     assert attempt is not None
     withdrawn = _withdrawn(specs, attempt)
     if withdrawn:
-        _undo(incident, attempt, f"{withdrawn} left the spec set while its effect was watched", out)
+        detail = f"{withdrawn} left the spec set while its effect was watched"
+        undo(incident, attempt, "taken_back", detail, out)
         return
     _latency(shard, sight, incident, lane)
     extended_ms = min(attempt.watch_ms, WATCH_AGAIN_MS_MAX) if attempt.watched_twice else 0
@@ -127,15 +173,20 @@ def watch(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
             attempt.effective_s = judged.at_s
             _tell(shard, sight, incident, attempt, lane, judged, "wait_quiet", out)
             out.move(incident, Happening.EFFECTIVE)
+        case Verdict.PARTIAL if not isinstance(_following(specs, incident, attempt), Nothing):
+            _tell(shard, sight, incident, attempt, lane, judged, "confirm", out)
+            out.confirm(incident, attempt)
+            incident.refusal = ""
+            out.move(incident, Happening.TRY_NEXT)
         case Verdict.PARTIAL | Verdict.INCONCLUSIVE:
             _tell(shard, sight, incident, attempt, lane, judged, "confirm", out)
             _keep(incident, attempt, f"{judged.verdict.value}: {judged.reason.value}", out)
-        case Verdict.NO_DATA if _mitigation(specs, attempt).on_silence is OnSilence.HOLD:
+        case Verdict.NO_DATA if _holds(specs, attempt):
             _tell(shard, sight, incident, attempt, lane, judged, "confirm", out)
             _keep(incident, attempt, "no_data: held as the mitigation's on_silence says", out)
         case Verdict.HARMFUL | Verdict.INEFFECTIVE | Verdict.NO_DATA:
             _tell(shard, sight, incident, attempt, lane, judged, "revert", out)
-            _undo(incident, attempt, "", out)
+            undo(incident, attempt, "", "", out)
 
 
 def quiet(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, lane: int, out: Desk) -> None:
@@ -144,7 +195,7 @@ def quiet(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
     assert attempt is not None and attempt.effective_s is not None
     withdrawn = _withdrawn(specs, attempt)
     if withdrawn:
-        _undo(incident, attempt, f"{withdrawn} left the spec set before the success had lasted", out)
+        undo(incident, attempt, "taken_back", f"{withdrawn} left the spec set before the success had lasted", out)
         return
     _latency(shard, sight, incident, lane)
     asked = question(incident, attempt, 0)
@@ -159,10 +210,8 @@ def quiet(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
         case Standing.WAIT:
             pass
         case Standing.CONFIRMED:
-            _confirm(incident, attempt, out)
-            out.move(incident, Happening.CONFIRMED)
-            mend = _mitigation(specs, attempt).mend
-            opening.close(shard, sight, incident, lane, Ending.CONFIRMED, out, mend)
+            out.confirm(incident, attempt)
+            lift.begin(shard, specs, sight, incident, attempt, lane, out)
         case Standing.KEEP_OPEN:
             _keep(incident, attempt, f"effective, but {standing.residual_ppm} ppm of the requests still fail", out)
         case Standing.RELAPSE:
@@ -177,65 +226,78 @@ def quiet(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
                 "revert",
                 out,
             )
-            _undo(incident, attempt, "", out)
+            undo(incident, attempt, "", "", out)
 
 
 def _withdrawn(specs: SpecSet, attempt: Attempt) -> str:
-    """What a change was made with and the spec set no longer holds: nobody gives leave for it any more."""
-    if not any(one.id == attempt.target for one in specs.targets):
-        return f"target {attempt.target}"
-    if not any(one.name == attempt.mitigation for one in specs.mitigations):
-        return f"mitigation {attempt.mitigation}"
+    """What a plan was made with and the spec set no longer holds: nobody gives leave for it any more."""
+    targets, mitigations = {one.id for one in specs.targets}, {one.name for one in specs.mitigations}
+    for step in attempt.standing:
+        if step.target not in targets:
+            return f"target {step.target}"
+        if step.mitigation not in mitigations:
+            return f"mitigation {step.mitigation}"
     return ""
 
 
-def _mitigation(specs: SpecSet, attempt: Attempt) -> Mitigation:
-    return next(one for one in specs.mitigations if one.name == attempt.mitigation)
+def _following(specs: SpecSet, incident: Incident, attempt: Attempt) -> Chosen | Nothing:
+    """The course that would follow, were this plan kept."""
+    tried = [
+        Tried(frozenset((step.mitigation, step.target) for step in one.steps), one.kept or one is attempt)
+        for one in incident.attempts
+    ]
+    amplifiers = [Amplifier(name) for name in incident.amplifiers]
+    return choice.choose(specs, Entity(*incident.entity), Cause(incident.cause or "unknown"), amplifiers, tried)
+
+
+def _holds(specs: SpecSet, attempt: Attempt) -> bool:
+    """True where every mitigation of the plan is to be held through silence."""
+    silence = {one.name: one.on_silence for one in specs.mitigations}
+    return all(silence[step.mitigation] is OnSilence.HOLD for step in attempt.standing)
 
 
 def take_back_withdrawn(incident: Incident, attempt: Attempt, out: Desk) -> None:
-    """Takes back the change of an incident whose objective left the spec set, and tells a person."""
-    if attempt.revert_ms is None:
-        attempt.revert_ms = out.now_ms
-        out.follow_up(incident, attempt, CommandKind.REVERT)
-    detail = f"its objective left the spec set while {attempt.mitigation} waited for its verdict; it is taken back"
+    """Takes back the plan of an incident whose objective left the spec set, and tells a person."""
+    for step in reversed(attempt.standing):
+        if step.revert_ms is None:
+            out.revert(incident, attempt, step)
+    names = ", ".join(step.mitigation for step in attempt.steps)
+    detail = f"its objective left the spec set while {names} waited for its verdict; it is taken back"
     out.hand_over(incident, "withdrawn", detail, True)
 
 
 def _unseen(specs: SpecSet, incident: Incident, attempt: Attempt, out: Desk) -> None:
     """The telemetry that should show whether the success lasts stays away: as the mitigation's on_silence says."""
-    if _mitigation(specs, attempt).on_silence is OnSilence.HOLD:
+    if _holds(specs, attempt):
         _keep(incident, attempt, "effective, then its telemetry stayed away: held as on_silence says", out)
     else:
-        _undo(incident, attempt, "it was effective, but the telemetry that should show that it lasts stayed away", out)
-
-
-def _confirm(incident: Incident, attempt: Attempt, out: Desk) -> None:
-    attempt.confirm_sent_ms = out.now_ms
-    out.follow_up(incident, attempt, CommandKind.CONFIRM)
+        detail = "it was effective, but the telemetry that should show that it lasts stayed away"
+        undo(incident, attempt, "taken_back", detail, out)
 
 
 def _keep(incident: Incident, attempt: Attempt, detail: str, out: Desk) -> None:
     """Lets the change stand and hands the rest to a person."""
-    _confirm(incident, attempt, out)
+    out.confirm(incident, attempt)
     hand_over(incident, attempt.verdict or "", detail, True, Happening.KEPT, out)
 
 
-def _undo(incident: Incident, attempt: Attempt, why: str, out: Desk) -> None:
-    attempt.revert_ms, attempt.why = out.now_ms, why
-    out.follow_up(incident, attempt, CommandKind.REVERT)
+def undo(incident: Incident, attempt: Attempt, reason: str, why: str, out: Desk) -> None:
+    """Takes the whole plan back; `reason` and `why` where it is not the verdict that says so."""
+    attempt.broken, attempt.why = reason, why
+    out.revert_all(incident, attempt)
     out.move(incident, Happening.NOT_EFFECTIVE)
 
 
 def _taken_back(incident: Incident, attempt: Attempt, out: Desk) -> None:
     """After an ineffective change the next plan is looked for; after any other it is a person's turn."""
-    if attempt.verdict == Verdict.INEFFECTIVE.value and not attempt.why:
+    stands = bool(attempt.standing)
+    if attempt.verdict == Verdict.INEFFECTIVE.value and not attempt.broken and not stands:
         incident.refusal = ""
         out.move(incident, Happening.TRY_NEXT)
         return
-    detail = f"{attempt.mitigation} is taken back: {attempt.why or f'it was {attempt.verdict}'}"
-    reason = "taken_back" if attempt.why or attempt.verdict is None else attempt.verdict
-    hand_over(incident, reason, detail, False, Happening.HANDED_OVER, out)
+    names = ", ".join(step.mitigation for step in attempt.steps if step.ordered_ms is not None)
+    detail = f"{names} is taken back: {attempt.why or f'it was {attempt.verdict}'}"
+    hand_over(incident, attempt.broken or attempt.verdict or "taken_back", detail, stands, Happening.HANDED_OVER, out)
 
 
 def _latency(shard: ShardState, sight: Sight, incident: Incident, lane: int) -> None:

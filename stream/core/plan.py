@@ -1,19 +1,20 @@
 """From a named cause to an order: choice, leave, guard, and the burn before frozen for the verdict."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 
 from actuators.policy import choice, guard
-from actuators.policy.choice import Chosen, Nothing
+from actuators.policy.choice import Change, Chosen, Nothing, Tried
 from actuators.policy.guard import Facts, Refusal, TargetFacts
-from actuators.policy.incident import Attempt, Incident
+from actuators.policy.incident import Attempt, Incident, Step
 from actuators.policy.lifecycle import Happening
 from detectors import verdict_deadline
 from detectors import verdict_question as ask
-from schemas.events import RefusalReason, StepRow
+from schemas.control import PlanDecided
+from schemas.events import RefusalReason, StepRow, Suggestion
 from schemas.identity import Entity
-from schemas.runbook import Autonomy, Cause
+from schemas.runbook import Amplifier, Autonomy, Cause
 from schemas.slo import MILLION
 from schemas.specs import SpecSet
 from stream.core import cause as diagnosis
@@ -23,49 +24,86 @@ from stream.core.sight import Sight
 from stream.shard import ShardState, TargetState
 
 SLOW_PAGE_MILLI = 6_000
+STEP_MS = 1_500  # from one step's order to the next: an edit, a reload, an answer by way of Kafka, a tick
 
 
 def pursue(
     shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, lane: int, cause: Cause, out: Desk
 ) -> None:
-    """Orders the chosen change, suggests it, or says why not."""
-    entity = Entity(*incident.entity)
-    tried = [(attempt.mitigation, attempt.target) for attempt in incident.attempts]
-    chosen = choice.choose(specs, entity, cause, tried)
+    """Orders the chosen course, suggests it, or says why not."""
+    chosen = choose(specs, incident, cause)
     if isinstance(chosen, Nothing):
         refuse(incident, Refusal(chosen.reason, True, {}, chosen.detail), None, out)
         return
     if chosen.autonomy is Autonomy.OBSERVE:
-        detail = f"autonomy of {chosen.mitigation.name} for {incident.tenant} is observe"
-        refuse(incident, Refusal(RefusalReason.NOT_ALLOWED, False, {}, detail), chosen, out)
+        held = next(step for step in chosen.steps if step.autonomy is Autonomy.OBSERVE)
+        detail = f"autonomy of {held.mitigation.name} for {incident.tenant} is observe"
+        refuse(incident, Refusal(RefusalReason.NOT_ALLOWED, False, {}, detail), held, out)
         return
-    revision = len(incident.attempts)
-    plan = desk.plan_id(incident.id, revision)
+    approved_by = ""
     if chosen.autonomy is not Autonomy.AUTO:
-        if incident.suggested != plan:
-            incident.suggested = plan
-            out.tell(
-                incident,
-                "suggested",
-                plan=plan,
-                cause=cause.value,
-                autonomy=chosen.autonomy,
-                steps=(_step(incident, chosen),),
-            )
-        out.move(incident, Happening.HELD_BACK)
+        suggest(incident, chosen, cause, out)
+        word = _word(shard, incident, out) if chosen.autonomy is Autonomy.APPROVE else None
+        if word is None:
+            out.move(incident, Happening.HELD_BACK)
+            return
+        if not word.approve:
+            detail = f"{word.by} rejected it: {word.reason}"
+            refuse(incident, Refusal(RefusalReason.REJECTED, True, {}, detail), None, out)
+            return
+        approved_by = word.by
+    unprovable = _unprovable(incident)
+    if unprovable:
+        refuse(incident, unprovable, chosen.steps[0], out)
         return
-    refusal = _unprovable(incident) or guard.refuses(
-        chosen.mitigation, chosen.target, specs.limits, _facts(shard, sight, incident, lane, chosen)
-    )
-    if refusal:
-        refuse(incident, refusal, chosen, out)
-        return
+    for step in chosen.steps:
+        facts = _facts(shard, sight, incident, lane, step.target.id)
+        refusal = guard.refuses(step.mitigation, step.target, specs.limits, facts)
+        if refusal:
+            refuse(incident, refusal, step, out)
+            return
     if not diagnosis.still(shard, sight, incident, lane, cause, out):
         return
-    _order(shard, specs, sight, incident, lane, cause, chosen, plan, out)
+    _order(shard, specs, sight, incident, lane, cause, chosen, approved_by, out)
 
 
-def refuse(incident: Incident, refusal: Refusal, chosen: Chosen | None, out: Desk) -> None:
+def choose(specs: SpecSet, incident: Incident, cause: Cause) -> Chosen | Nothing:
+    """The course that is next for this incident."""
+    tried = [
+        Tried(frozenset((step.mitigation, step.target) for step in attempt.steps), attempt.kept)
+        for attempt in incident.attempts
+    ]
+    amplifiers = [Amplifier(name) for name in incident.amplifiers]
+    return choice.choose(specs, Entity(*incident.entity), cause, amplifiers, tried)
+
+
+def suggest(incident: Incident, chosen: Chosen, cause: Cause, out: Desk) -> None:
+    """Tells the plan once; its id names the changes as well, so that a person approves what was shown."""
+    rows = _rows(incident, chosen.steps)
+    plan = suggested_id(incident, chosen)
+    if incident.suggested == plan:
+        return
+    incident.suggested = plan
+    out.tell(
+        incident,
+        "suggested",
+        plan=plan,
+        kind=Suggestion.APPLY,
+        cause=cause.value,
+        amplifiers=tuple(incident.amplifiers),
+        autonomy=chosen.autonomy,
+        steps=rows,
+        tenants=len({tenant for step in chosen.steps for tenant in step.target.tenants}),
+    )
+
+
+def suggested_id(incident: Incident, chosen: Chosen) -> str:
+    """Names the plan by what it would change, so that a word on one is no word on another."""
+    names = [f"{step.mitigation.name}@{step.target.id}" for step in chosen.steps]
+    return desk.plan_id(incident.id, len(incident.attempts), *names)
+
+
+def refuse(incident: Incident, refusal: Refusal, change: Change | None, out: Desk) -> None:
     """Tells the reason when it is another than before; a permanent one hands the incident to a person."""
     if incident.refusal != refusal.reason.value:
         incident.refusal = refusal.reason.value
@@ -76,8 +114,8 @@ def refuse(incident: Incident, refusal: Refusal, chosen: Chosen | None, out: Des
             permanent=refusal.permanent,
             numbers=dict(refusal.numbers),
             detail=refusal.detail,
-            mitigation=chosen.mitigation.name if chosen else "",
-            target=chosen.target.id if chosen else "",
+            mitigation=change.mitigation.name if change else "",
+            target=change.target.id if change else "",
         )
     if refusal.permanent:
         hand_over(incident, refusal.reason.value, refusal.detail, False, Happening.HANDED_OVER, out)
@@ -94,6 +132,36 @@ def counts(incident: Incident) -> ask.Counts:
     return ask.Counts(incident.start_s, np.array(incident.good, np.int64), np.array(incident.total, np.int64))
 
 
+def order_step(shard: ShardState, specs: SpecSet, incident: Incident, attempt: Attempt, step: Step, out: Desk) -> bool:
+    """Orders one step of a plan that is under way; False where its mitigation has left the spec set meanwhile."""
+    mitigation = next((one for one in specs.mitigations if one.name == step.mitigation), None)
+    if mitigation is None or not any(one.id == step.target for one in specs.targets):
+        return False
+    target = shard.targets.setdefault(step.target, TargetState())
+    target.applied_ms.append(out.now_ms)
+    target.standing = step.command
+    out.apply(incident, attempt, step, mitigation, specs.limits.not_after_ms)
+    return True
+
+
+def step_row(specs: SpecSet, step: Step) -> StepRow | None:
+    """A step as events carry it; None where its mitigation has left the spec set."""
+    mitigation = next((one for one in specs.mitigations if one.name == step.mitigation), None)
+    if mitigation is None:
+        return None
+    return StepRow(
+        command=step.command,
+        mitigation=step.mitigation,
+        actuator=step.actuator,
+        target=step.target,
+        parameter=step.parameter,
+        action=mitigation.action,
+        minimum=mitigation.minimum,
+        maximum=mitigation.maximum,
+        degrades=mitigation.degrades,
+    )
+
+
 def _order(
     shard: ShardState,
     specs: SpecSet,
@@ -102,45 +170,45 @@ def _order(
     lane: int,
     cause: Cause,
     chosen: Chosen,
-    plan: str,
+    approved_by: str,
     out: Desk,
 ) -> None:
-    now_ms, revision = sight.now_ms, len(incident.attempts)
+    before = _before(incident)
+    mitigations = [step.mitigation for step in chosen.steps]
+    settle_ms = max(one.settle_ms for one in mitigations)
+    rollout_ms = sum(one.rollout_ms for one in mitigations) + (len(mitigations) - 1) * STEP_MS
     p0 = ask.p0_ppm(incident.target_ppm, incident.tier_factor_milli)
-    before = ask.freeze(counts(incident), incident.onset_s, incident.end_s, p0)
-    freshness_ms = int(sight.freshness_ms[lane])
-    deadline = verdict_deadline.plan(
-        p0, before, freshness_ms, chosen.mitigation.rollout_ms, chosen.mitigation.settle_ms
-    )
+    deadline = verdict_deadline.plan(p0, before, int(sight.freshness_ms[lane]), rollout_ms, settle_ms)
     confirm_ms = deadline.watch_ms + specs.limits.confirm_quiet_ms + specs.limits.confirm_grace_ms
+    revision, rows = len(incident.attempts), _rows(incident, chosen.steps)
     attempt = Attempt(
-        plan=plan,
-        command=desk.command_id(incident.id, revision, 0, "apply", revision),
-        mitigation=chosen.mitigation.name,
-        actuator=chosen.target.actuator,
-        target=chosen.target.id,
-        parameter=chosen.target.parameter,
-        decided_ms=now_ms,
+        plan=suggested_id(incident, chosen),
+        steps=[
+            Step(number, row.command, row.mitigation, row.actuator, row.target, row.parameter)
+            for number, row in enumerate(rows)
+        ],
+        lift=chosen.lift.value,
+        decided_ms=sight.now_ms,
         watch_ms=deadline.watch_ms,
         confirm_ms=confirm_ms,
-        settle_ms=chosen.mitigation.settle_ms,
+        settle_ms=settle_ms,
         tier_factor_milli=incident.tier_factor_milli,
         before=asdict(before),
+        approved_by=approved_by,
     )
     incident.attempts.append(attempt)
-    target = shard.targets.setdefault(chosen.target.id, TargetState())
-    target.applied_ms.append(now_ms)
-    target.standing = attempt.command
-    shard.tenants.setdefault(_tenant(incident), []).append(now_ms)
-    _forget_old(shard, specs.limits.cooldown_s * 1000, now_ms)
+    shard.tenants.setdefault(_tenant(incident), []).append(sight.now_ms)
+    _forget_old(shard, specs.limits.cooldown_s * 1000, sight.now_ms)
     incident.refusal = ""
     out.tell(
         incident,
         "planned",
-        plan=plan,
+        plan=attempt.plan,
         revision=revision,
         cause=cause.value,
-        steps=(_step(incident, chosen, attempt.command),),
+        amplifiers=tuple(incident.amplifiers),
+        approved_by=approved_by,
+        steps=rows,
         provable=deadline.provable,
         requests_needed=deadline.requests_needed,
         watch_ms=deadline.watch_ms,
@@ -151,8 +219,21 @@ def _order(
         rate_before_decision_mps=before.rate_before_decision_mps,
         longest_clean_run_s=before.longest_clean_run_s,
     )
-    out.apply(incident, attempt, chosen.mitigation, specs.limits.not_after_ms)
+    ordered = order_step(shard, specs, incident, attempt, attempt.steps[0], out)
+    assert ordered, "a step was chosen from this very spec set"
     out.move(incident, Happening.ORDERED)
+
+
+def _before(incident: Incident) -> ask.Before:
+    """The burn before the decision; after a plan that helped in part only what burned since counts."""
+    p0 = ask.p0_ppm(incident.target_ppm, incident.tier_factor_milli)
+    whole = ask.freeze(counts(incident), incident.onset_s, incident.end_s, p0)
+    last = incident.attempt
+    if last is None or not last.kept or last.live_ms is None:
+        return whole
+    since_s = -(-(last.live_ms + last.settle_ms) // 1000)
+    late = ask.freeze(counts(incident), since_s, incident.end_s, p0)
+    return replace(whole, errors=late.errors, total=late.total, longest_clean_run_s=late.longest_clean_run_s)
 
 
 def question(incident: Incident, attempt: Attempt, extended_ms: int) -> ask.Question:
@@ -173,8 +254,8 @@ def question(incident: Incident, attempt: Attempt, extended_ms: int) -> ask.Ques
     )
 
 
-def _facts(shard: ShardState, sight: Sight, incident: Incident, lane: int, chosen: Chosen) -> Facts:
-    target = shard.targets.get(chosen.target.id, TargetState())
+def _facts(shard: ShardState, sight: Sight, incident: Incident, lane: int, target_id: str) -> Facts:
+    target = shard.targets.get(target_id, TargetState())
     return Facts(
         now_ms=sight.now_ms,
         environment=incident.environment,
@@ -188,6 +269,13 @@ def _facts(shard: ShardState, sight: Sight, incident: Incident, lane: int, chose
     )
 
 
+def _word(shard: ShardState, incident: Incident, out: Desk) -> PlanDecided | None:
+    """An operator's word on the plan that is suggested for this incident, while it holds."""
+    raw = shard.words.get(incident.suggested)
+    decided = PlanDecided.read(raw) if raw else None
+    return decided if decided is not None and out.now_ms <= decided.expires_ms else None
+
+
 def _unprovable(incident: Incident) -> Refusal | None:
     """An objective so fine that not one failure per million lies below its tier: no change could ever be judged."""
     slow_ppm = ask.p0_ppm(incident.target_ppm, min(SLOW_PAGE_MILLI, incident.tier_factor_milli))
@@ -197,18 +285,22 @@ def _unprovable(incident: Incident) -> Refusal | None:
     return Refusal(RefusalReason.NOT_ALLOWED, True, numbers, "no verdict can be given below one failure per million")
 
 
-def _step(incident: Incident, chosen: Chosen, command: str = "") -> StepRow:
-    mitigation, target = chosen.mitigation, chosen.target
-    revision = len(incident.attempts) - (1 if command else 0)
-    return StepRow(
-        command=command or desk.command_id(incident.id, revision, 0, "apply", revision),
-        mitigation=mitigation.name,
-        actuator=target.actuator,
-        target=target.id,
-        parameter=mitigation.parameter,
-        action=mitigation.action,
-        minimum=mitigation.minimum,
-        maximum=mitigation.maximum,
+def _rows(incident: Incident, changes: tuple[Change, ...]) -> tuple[StepRow, ...]:
+    """The steps of the next plan, each with the command that would carry it out."""
+    revision = len(incident.attempts)
+    return tuple(
+        StepRow(
+            command=desk.command_id(incident.id, revision, number, "apply", revision),
+            mitigation=change.mitigation.name,
+            actuator=change.target.actuator,
+            target=change.target.id,
+            parameter=change.mitigation.parameter,
+            action=change.mitigation.action,
+            minimum=change.mitigation.minimum,
+            maximum=change.mitigation.maximum,
+            degrades=change.mitigation.degrades,
+        )
+        for number, change in enumerate(changes)
     )
 
 

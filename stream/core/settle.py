@@ -4,7 +4,7 @@ A change is settled once its actuator says that it is confirmed, or that nothing
 changed by nothing else; where the word stays away, or is none of ours, the target is frozen and a person is told.
 """
 
-from actuators.policy.incident import Attempt, Incident
+from actuators.policy.incident import Attempt, Incident, Step
 from schemas.commands import CommandKind, Outcome, OutcomeReason, OutcomeStatus
 from schemas.specs import SpecSet
 from stream.core import desk
@@ -12,19 +12,20 @@ from stream.core.desk import Desk
 from stream.shard import ShardState, TargetState
 
 ANSWER_MS_MAX = 20_000  # the actuator observes for 3 s, takes back for 3 s; the rest is Kafka and a restart of act
-CLOSED_MAX = 1_000  # 2 kB each in a snapshot; what is settled leaves at once, the rest after its confirm deadline
+CLOSED_MAX = 1_000  # 3 kB each in a snapshot; the oldest whose changes are all confirmed are forgotten first
 TARGETS_MAX = 10_000  # a target that nobody named in the spec set takes room only for a while
 NOTHING_STANDS = frozenset({OutcomeStatus.REVERTED, OutcomeStatus.FAILED, OutcomeStatus.EXPIRED})
 FORGED = frozenset({OutcomeReason.BAD_SIGNATURE, OutcomeReason.MALFORMED})
 
 
-def find(shard: ShardState, outcome: Outcome) -> tuple[Incident, Attempt] | None:
-    """The incident, open or over, and the attempt that an outcome is about; None for a command that is not ours."""
-    incident = shard.incidents.get(outcome.incident) or shard.closed.get(outcome.incident)
+def find(shard: ShardState, incident_id: str, command: str) -> tuple[Incident, Attempt, Step] | None:
+    """The incident, open or over, the plan and the step that a command is about; None for one that is not ours."""
+    incident = shard.incidents.get(incident_id) or shard.closed.get(incident_id)
     for attempt in incident.attempts if incident else ():
-        if outcome.command in desk.orders(attempt):
-            assert incident is not None
-            return incident, attempt
+        for step in attempt.steps:
+            if command in desk.orders(step):
+                assert incident is not None
+                return incident, attempt, step
     return None
 
 
@@ -34,15 +35,18 @@ def is_gone(outcome: Outcome) -> bool:
     return refused or outcome.status in NOTHING_STANDS
 
 
-def note(shard: ShardState, attempt: Attempt, outcome: Outcome) -> None:
-    """Takes up what an outcome says of the target of one of our changes."""
-    target = shard.targets.setdefault(attempt.target, TargetState())
+def note(shard: ShardState, step: Step, outcome: Outcome) -> None:
+    """Takes up what an outcome says of one of our changes and of its target."""
+    target = shard.targets.setdefault(step.target, TargetState())
+    gone = is_gone(outcome)
     if outcome.status is OutcomeStatus.UNKNOWN:
-        freeze(target, attempt.command)
-    elif is_gone(outcome) or outcome.status is OutcomeStatus.CONFIRMED:
-        if target.standing == attempt.command:
+        step.unknown = True
+        freeze(target, step.command)
+    elif gone or outcome.status is OutcomeStatus.CONFIRMED:
+        step.gone, step.unknown = gone, False
+        if target.standing == step.command:
             target.standing = ""
-        if target.about == attempt.command:
+        if target.about == step.command:
             target.unknown = False
 
 
@@ -75,18 +79,20 @@ def stray(shard: ShardState, specs: SpecSet, outcome: Outcome, out: Desk) -> Non
         out.stray(outcome, known.service if known else "", detail)
 
 
-def late(incident: Incident, attempt: Attempt, outcome: Outcome, out: Desk) -> None:
+def late(incident: Incident, step: Step, outcome: Outcome, out: Desk) -> None:
     """Tells the person who has the incident what became of its change, where that is not what was said before.
 
     Such as a change that was proven and let stand, and that its actuator had taken back by then: nobody heard it.
     """
-    before, attempt.status = attempt.status, outcome.status
-    attempt.reason, attempt.detail = outcome.reason.value, outcome.detail
+    before, step.status = step.status, outcome.status
+    step.reason, step.detail = outcome.reason.value, outcome.detail
     if outcome.status is OutcomeStatus.CONFIRMED or outcome.status is before:
         return
     if outcome.status is OutcomeStatus.LIVE and before is not None:
-        attempt.status = before  # its first word, overtaken by a later one
+        step.status = before  # its first word, overtaken by a later one
         return
+    if outcome.status is OutcomeStatus.REVERTED and step.asked_by:
+        return  # as a person wanted it
     out.hand_over(incident, outcome.reason.value, tried(outcome), not is_gone(outcome))
 
 
@@ -94,40 +100,49 @@ def tried(outcome: Outcome) -> str:
     return f"{outcome.status.value} at {outcome.actuator}/{outcome.target}: {outcome.detail or outcome.reason.value}"
 
 
-def stands(shard: ShardState, attempt: Attempt) -> bool:
+def waits(shard: ShardState, step: Step) -> bool:
     """True while a change waits for its word, or may still come."""
-    target = shard.targets.get(attempt.target)
-    return target is not None and target.standing == attempt.command
+    target = shard.targets.get(step.target)
+    return target is not None and target.standing == step.command
 
 
 def keep(shard: ShardState, incident: Incident) -> None:
-    """Remembers an incident that is over, if its last change is not settled."""
-    attempt = incident.attempt
-    if attempt is None or not stands(shard, attempt):
+    """Remembers an incident that is over while something of it stands, for what is still said of it, and for the
+    person who wants it taken back."""
+    if not any(attempt.standing for attempt in incident.attempts):
         return
     incident.good, incident.total = [], []
     shard.closed[incident.id] = incident
     while len(shard.closed) > CLOSED_MAX:
-        del shard.closed[next(iter(shard.closed))]
+        settled = (name for name, one in shard.closed.items() if not _unsettled(shard, one))
+        del shard.closed[next(settled, next(iter(shard.closed)))]
         shard.count("closed_left_out")
 
 
 def overdue(shard: ShardState, specs: SpecSet, incident: Incident, out: Desk) -> None:
-    """A change that a person has, or whose incident is over, and of which nothing was heard by its own deadline."""
-    attempt = incident.attempt
-    if attempt is None or not stands(shard, attempt):
-        return
-    if out.now_ms - attempt.decided_ms <= attempt.confirm_ms + specs.limits.not_after_ms + ANSWER_MS_MAX:
-        return
-    freeze(shard.targets[attempt.target], attempt.command)
-    detail = f"nobody said what became of command {attempt.command} of target {attempt.target}"
-    out.hand_over(incident, "no_answer", detail, True)
+    """Changes that a person has, or whose incident is over, and of which nothing was heard by their own deadline."""
+    for attempt, step in _unsettled(shard, incident):
+        assert step.ordered_ms is not None
+        if out.now_ms - step.ordered_ms <= attempt.confirm_ms + specs.limits.not_after_ms + ANSWER_MS_MAX:
+            continue
+        step.unknown = True
+        freeze(shard.targets[step.target], step.command)
+        detail = f"nobody said what became of command {step.command} of target {step.target}"
+        out.hand_over(incident, "no_answer", detail, True)
 
 
 def settle_closed(shard: ShardState, specs: SpecSet, out: Desk) -> None:
     """Forgets what is over and settled."""
     for incident in list(shard.closed.values()):
         overdue(shard, specs, incident, out)
-        attempt = incident.attempt
-        if attempt is None or not stands(shard, attempt):
+        if not any(attempt.standing for attempt in incident.attempts):
             del shard.closed[incident.id]
+
+
+def _unsettled(shard: ShardState, incident: Incident) -> list[tuple[Attempt, Step]]:
+    return [
+        (attempt, step)
+        for attempt in incident.attempts
+        for step in attempt.steps
+        if step.ordered_ms is not None and waits(shard, step)
+    ]

@@ -169,7 +169,8 @@ def test_a_confirmation_that_is_heard_is_the_end_of_it() -> None:
     confirmed(world)
     world.outcome(world.commands("confirm")[0], "confirmed")
     world.run(300)
-    assert not world.state.closed
+    (over,) = world.state.closed.values()
+    assert [step.gone for step in over.attempts[0].steps] == [False], "remembered for the person who wants it back"
     assert not handed(world)
     assert not world.state.targets["north-pool"].unknown
 

@@ -131,6 +131,6 @@ def test_outcomes_before_the_first_tick_are_bounded(monkeypatch: pytest.MonkeyPa
 def test_a_snapshot_of_an_older_version_is_refused() -> None:
     world = Timeline()
     segments = dict(shard.dirty_segments(world.state)) | {"manifest": shard.manifest(world.state)}
-    segments["manifest"] = segments["manifest"].replace(b'"version":2', b'"version":1')
-    with pytest.raises(shard.Mismatch, match="version 1, this build reads 2"):
+    segments["manifest"] = segments["manifest"].replace(b'"version":3', b'"version":2')
+    with pytest.raises(shard.Mismatch, match="version 2, this build reads 3"):
         shard.restore(0, 1, segments)

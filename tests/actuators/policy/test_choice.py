@@ -5,10 +5,23 @@ from typing import Any
 import pytest
 
 from actuators.policy import choice
-from actuators.policy.choice import Chosen, Nothing
+from actuators.policy.choice import Chosen, Nothing, Tried
 from schemas.events import RefusalReason
 from schemas.identity import Entity
-from schemas.runbook import Autonomy, AutonomyRule, Cause, Course, Limits, Mitigation, Runbook, Scale, Set, Target
+from schemas.runbook import (
+    Amplifier,
+    Autonomy,
+    AutonomyRule,
+    Cause,
+    Course,
+    Lift,
+    Limits,
+    Mitigation,
+    Runbook,
+    Scale,
+    Set,
+    Target,
+)
 from schemas.specs import SpecSet
 
 ENTITY = Entity("live", "north", "basket")
@@ -47,14 +60,25 @@ def specs(**changed: Any) -> SpecSet:
 
 
 def choose(
-    cause: Cause = Cause.POOL_EXHAUSTED, tried: tuple[tuple[str, str], ...] = (), **changed: Any
+    cause: Cause = Cause.POOL_EXHAUSTED,
+    tried: tuple[tuple[str, str], ...] = (),
+    kept: tuple[tuple[str, str], ...] = (),
+    amplifiers: tuple[Amplifier, ...] = (),
+    **changed: Any,
 ) -> tuple[str, ...]:
-    found = choice.choose(specs(**changed), ENTITY, cause, tried)
+    """Mitigation and target of each step, then the plan's autonomy; or the reason for none."""
+    before = [Tried(frozenset({change})) for change in tried] + [Tried(frozenset({change}), True) for change in kept]
+    found = choice.choose(specs(**changed), ENTITY, cause, amplifiers, before)
     match found:
         case Chosen():
-            return found.mitigation.name, found.target.id, found.autonomy.value
+            return (*(word for step in found.steps for word in step.name), found.autonomy.value)
         case Nothing():
             return (found.reason.value,)
+
+
+BOTH = Course(steps=("more", "backoff"), amplifiers=(Amplifier.RETRY_STORM,), lift=Lift.AUTO)
+ALONE = Course(steps=("more",))
+PLANS = (Runbook(cause=Cause.POOL_EXHAUSTED, courses=(BOTH, ALONE)),)
 
 
 def test_the_runbooks_order_decides_and_not_the_catalogues() -> None:
@@ -69,6 +93,44 @@ def test_what_was_tried_is_left_out() -> None:
 def test_another_target_of_the_same_mitigation_is_another_try() -> None:
     targets = (target("pool"), target("second"))
     assert choose(tried=(("more", "pool"),), targets=targets) == ("more", "second", "auto")
+
+
+def test_a_course_is_taken_only_where_its_amplifiers_are_at_work() -> None:
+    assert choose(runbooks=PLANS) == ("more", "pool", "auto")
+    assert choose(runbooks=PLANS, amplifiers=(Amplifier.TRAFFIC_SPIKE,)) == ("more", "pool", "auto")
+    assert choose(runbooks=PLANS, amplifiers=tuple(Amplifier)) == ("more", "pool", "backoff", "retry", "suggest")
+
+
+def test_a_plan_has_the_least_leave_of_its_steps() -> None:
+    rules = [
+        AutonomyRule(environment="live", tenant="north", mitigation=name, level=level)
+        for name, level in (("more", Autonomy.AUTO), ("backoff", Autonomy.APPROVE))
+    ]
+    found = choose(runbooks=PLANS, amplifiers=tuple(Amplifier), autonomy=tuple(rules))
+    assert found == ("more", "pool", "backoff", "retry", "approve")
+
+
+def test_a_course_of_which_a_step_has_no_target_is_left_out_whole() -> None:
+    storm = tuple(Amplifier)
+    assert choose(runbooks=PLANS, amplifiers=storm, targets=(target("pool"),)) == ("more", "pool", "auto")
+
+
+def test_a_plan_that_holds_nothing_but_what_was_tried_is_left_out() -> None:
+    tried = [Tried(frozenset({("more", "pool"), ("backoff", "retry")}))]
+    found = choice.choose(specs(runbooks=PLANS), ENTITY, Cause.POOL_EXHAUSTED, tuple(Amplifier), tried)
+    assert isinstance(found, Nothing), "the pool alone is half of what did not help"
+
+
+def test_the_next_plan_builds_on_what_was_kept() -> None:
+    kept = (("more", "pool"),)
+    assert choose(runbooks=PLANS, amplifiers=tuple(Amplifier), kept=kept) == ("backoff", "retry", "suggest")
+    assert choose(runbooks=PLANS, kept=kept) == ("no_mitigation",)
+
+
+def test_what_degrades_is_lifted_first_then_what_is_temporary_the_last_applied_first() -> None:
+    names = {"pool": {}, "off": {"degrades": True}, "backoff": {"temporary": True}, "cache": {"temporary": True}}
+    steps = [POOL.model_copy(update={"name": name, **more}) for name, more in names.items()]
+    assert [steps[place].name for place in choice.may_lift(steps)] == ["off", "cache", "backoff"]
 
 
 def test_attempts_are_counted_before_anything_is_looked_for() -> None:
@@ -123,7 +185,7 @@ def test_the_level_that_was_given_is_the_level_that_is_told(level: Autonomy) -> 
 
 
 def test_nothing_says_why_in_words() -> None:
-    found = choice.choose(specs(), ENTITY, Cause.SLOW_DATABASE, ())
+    found = choice.choose(specs(), ENTITY, Cause.SLOW_DATABASE, (), ())
     assert found == Nothing(
         RefusalReason.NO_MITIGATION, "no runbook holds an untried mitigation for slow_database of basket"
     )
