@@ -16,7 +16,20 @@ from schemas import canonical, journal, tiers
 from schemas.commands import Outcome, OutcomeReason, OutcomeStatus
 from schemas.journal import Kind, Position, Progress, Quantity, Record, Signed, SourceProgress, Strings, Tick
 from schemas.otlp.columns import SpanKind, Temporality
-from schemas.runbook import Autonomy, AutonomyRule, Cause, Course, Limits, Mitigation, OnSilence, Runbook, Scale, Target
+from schemas.runbook import (
+    Autonomy,
+    AutonomyRule,
+    Cause,
+    Course,
+    Lift,
+    Limits,
+    Mitigation,
+    OnSilence,
+    Runbook,
+    Scale,
+    Set,
+    Target,
+)
 from schemas.slo import Slo, SpanSli
 from schemas.specs import SpecSet
 from stream import engine, shard
@@ -26,6 +39,8 @@ START_MS = 1_800_000_000_000
 TICK_MS = 500
 ENVIRONMENT = "live"
 SERVICES = ("basket", "search")
+PARAMETERS = {"grow": "pool_size", "shrink": "pool_size", "calm": "backoff", "shed": "endpoint"}
+"""What each mitigation changes; every service has a target for each parameter."""
 CHANGES = ("slo", "sli", "target_ppm", "acts", "mitigation", "target", "autonomy")
 LIMITS = (
     Limits(),
@@ -85,7 +100,10 @@ class World:
     def spec_set(self) -> SpecSet:
         """The spec set of this world, but for one thing that its operator changes now and then."""
         draw, change = self.draw, self.draw.choice(["", "", *CHANGES])
-        names = ["shrink"] if change == "mitigation" else ["grow", "shrink"]
+        names = [name for name in PARAMETERS if change != "mitigation" or name == "shrink"]
+        plans = [("grow",), ("shrink",), ("grow", "calm", "shed"), ("calm", "grow")]
+        draw.shuffle(plans)
+        usual = draw.choice([Autonomy.AUTO] * 3 + [Autonomy.APPROVE])
         gone = draw.choice([one.entity for one in self.services])
         slos = [
             Slo(
@@ -106,33 +124,43 @@ class World:
             mitigations=tuple(
                 Mitigation(
                     name=name,
-                    parameter="pool_size",
-                    action=Scale(numerator=2),
+                    parameter=PARAMETERS[name],
+                    action=Scale(numerator=2) if PARAMETERS[name] == "pool_size" else Set(value=name),
                     minimum=8,
                     maximum=128,
+                    degrades=name == "shed",
+                    temporary=name == "calm",
                     settle_ms=draw.choice([0, 1000, 5000]),
                     on_silence=draw.choice(list(OnSilence)),
                 )
                 for name in names
             ),
-            runbooks=(Runbook(cause=Cause.POOL_EXHAUSTED, courses=tuple(Course(steps=(name,)) for name in names)),),
+            runbooks=(
+                Runbook(
+                    cause=Cause.POOL_EXHAUSTED,
+                    courses=tuple(
+                        Course(steps=plan, lift=draw.choice(list(Lift))) for plan in plans if set(plan) <= set(names)
+                    ),
+                ),
+            ),
             targets=tuple(
                 Target(
-                    id=f"{one.tenant}-{one.name}",
+                    id=f"{one.tenant}-{one.name}-{parameter}",
                     actuator="host",
                     environment=ENVIRONMENT,
                     tenants=(one.tenant,),
                     service=one.name,
-                    parameter="pool_size",
+                    parameter=parameter,
                 )
                 for one in self.services
+                for parameter in sorted(set(PARAMETERS.values()))
                 if change != "target" or one.entity != gone
             ),
             autonomy=tuple(
                 AutonomyRule(environment=ENVIRONMENT, tenant=one.tenant, mitigation=name, level=level)
                 for one in self.services
                 for name in names
-                for level in (draw.choice(list(Autonomy)) if change == "autonomy" else Autonomy.AUTO,)
+                for level in (draw.choice(list(Autonomy)) if change == "autonomy" else usual,)
             ),
             limits=draw.choice(LIMITS),
         )
@@ -177,12 +205,32 @@ class World:
                 self.specs = self.spec_set()
                 self.control("specs", {"specs": self.specs.fields(), "revision": self.specs.revision})
             if draw.random() < 0.004 * self.mean:
-                self.control("approval", {"whatever": 1})
+                self.control("of a later version", {"whatever": 1})
+            self._people()
         if draw.random() < 0.006 * self.mean:
             scope = draw.choice(["global", "tenant:live:t0", "mitigation:grow"])
             time_ms = self.now_ms - draw.choice([0, 0, 60_000])
             data = {"scope": scope, "on": draw.random() < 0.4, "by": "p", "reason": "r", "time_ms": time_ms}
             self.control("kill", data)
+
+    def _people(self) -> None:
+        """Operators approve and reject what is suggested, and want changes back, at times for no reason."""
+        draw = self.draw
+        of = {"environment": ENVIRONMENT, "by": "p", "reason": "r", "time_ms": self.now_ms}
+        told = [dict(one.data) for one in self.effects[-200:]]
+        suggested = [one for one in told if "autonomy" in one]
+        if suggested and draw.random() < 0.2:
+            one = draw.choice(suggested)
+            word = {name: one[name] for name in ("plan", "incident", "tenant")} | {"approve": draw.random() < 0.85}
+            self.control("plan", of | word | {"expires_ms": self.now_ms + draw.choice([-1, 5_000, 600_000, 10**8])})
+        applied = [one for one in told if one.get("kind") == "apply" and "applies" in one]
+        if applied and draw.random() < 0.004:
+            one = draw.choice(applied)
+            self.control("revert", of | {name: one[name] for name in ("command", "incident", "tenant")})
+        if draw.random() < 0.002:
+            self.control(
+                "thaw", {"target": "t0-basket-pool_size", **{k: v for k, v in of.items() if k != "environment"}}
+            )
 
     def _answers(self) -> None:
         """The actuator answers, late, twice, wrongly; and takes back by itself."""
@@ -198,7 +246,7 @@ class World:
                 self.signed(Kind.OUTCOME, "outcomes", "dev.douse.outcome", data)
         self.answers += due if not self._on("act") else []
         if draw.random() < 0.004:
-            target = draw.choice([*self.standing, "t0-basket", "elsewhere"])
+            target = draw.choice([*self.standing, "t0-basket-pool_size", "elsewhere"])
             forged = {"command": f"{draw.getrandbits(64):032x}", "incident": "0" * 32, "target": target}
             data = self._outcome(forged | {"kind": "apply"}, draw.choice(list(OutcomeStatus)))
             self.signed(Kind.OUTCOME, "outcomes", "dev.douse.outcome", data)
@@ -226,8 +274,13 @@ class World:
 
     def _outcome(self, command: Mapping[str, Any], status: OutcomeStatus, reason: str = "none") -> dict[str, Any]:
         draw = self.draw
-        names = ("incident", "tenant", "mitigation", "target", "kind")
-        same = {"tenant": "t0", "mitigation": "grow", **{name: command[name] for name in names if name in command}}
+        names = ("incident", "tenant", "mitigation", "target", "kind", "parameter")
+        same = {
+            "tenant": "t0",
+            "mitigation": "grow",
+            "parameter": "pool_size",
+            **{name: command[name] for name in names if name in command},
+        }
         live_ms = draw.choice([None, *[self.now_ms] * 4, self.now_ms - 100_000, self.now_ms + 100_000])
         return Outcome.read(
             {
@@ -238,7 +291,6 @@ class World:
                 "actuator": "host" if draw.random() < 0.98 else "another",
                 "environment": ENVIRONMENT,
                 "shard": 0,
-                "parameter": "pool_size",
                 "accepted_ms": self.now_ms,
                 **same,
             }
@@ -249,7 +301,7 @@ class World:
         for one in self.services:
             if one.rate and self._on("telemetry") and self.draw.random() < 0.995:
                 at = second - self.draw.choice([0] * 30 + [1, 5, 200, -20])
-                left = one.cured if f"{one.tenant}-{one.name}" in self.standing else 1.0
+                left = one.cured if f"{one.tenant}-{one.name}-pool_size" in self.standing else 1.0
                 bad = min(round(one.rate * one.bad * left * self.draw.uniform(0.8, 1.2)), one.rate)
                 record = journal.encode_telemetry((self._position("spans"),), self._tables(one, at, bad))
                 for _ in range(1 + (self.draw.random() < 0.03)):

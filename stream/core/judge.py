@@ -90,9 +90,10 @@ def _next(shard: ShardState, specs: SpecSet, incident: Incident, attempt: Attemp
     """After a step that is live: the next one, or the watch over the whole plan."""
     step = attempt.next_step
     if step is not None:
-        if not plan.order_step(shard, specs, incident, attempt, step, out):
-            detail = f"{step.mitigation} or its target left the spec set before it was applied"
-            _broken(incident, attempt, "withdrawn", detail, Happening.NOT_LIVE, out)
+        refusal = plan.order_step(shard, specs, incident, attempt, step, out)
+        if refusal is not None:
+            detail = f"step {step.number + 1} of the plan: {refusal.detail}"
+            _broken(incident, attempt, refusal.reason.value, detail, Happening.NOT_LIVE, out)
     elif attempt.live_ms is None:
         detail = "every value of the plan stood there already: what is configured does not stop this burn"
         hand_over(incident, OutcomeReason.NO_CHANGE.value, detail, False, Happening.NOT_LIVE, out)

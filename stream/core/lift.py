@@ -148,9 +148,10 @@ def _restore(shard: ShardState, specs: SpecSet, incident: Incident, attempt: Att
     trial.restore = desk.command_id(incident.id, revision, number, "apply", revision)
     again = Step(number, trial.restore, was.mitigation, was.actuator, was.target, was.parameter)
     attempt.steps.append(again)
-    if not plan.order_step(shard, specs, incident, attempt, again, out):
-        detail = f"{was.mitigation} should be put in place again, but it left the spec set"
-        plan.hand_over(incident, "withdrawn", detail, True, Happening.HANDED_OVER, out)
+    refusal = plan.order_step(shard, specs, incident, attempt, again, out)
+    if refusal is not None:
+        detail = f"{was.mitigation} should be put in place again: {refusal.detail}"
+        plan.hand_over(incident, refusal.reason.value, detail, True, Happening.HANDED_OVER, out)
 
 
 def _after_restoring(

@@ -132,16 +132,25 @@ def counts(incident: Incident) -> ask.Counts:
     return ask.Counts(incident.start_s, np.array(incident.good, np.int64), np.array(incident.total, np.int64))
 
 
-def order_step(shard: ShardState, specs: SpecSet, incident: Incident, attempt: Attempt, step: Step, out: Desk) -> bool:
-    """Orders one step of a plan that is under way; False where its mitigation has left the spec set meanwhile."""
+def order_step(
+    shard: ShardState, specs: SpecSet, incident: Incident, attempt: Attempt, step: Step, out: Desk
+) -> Refusal | None:
+    """Orders one step of a plan that is under way, unless the leave for it was taken away meanwhile."""
     mitigation = next((one for one in specs.mitigations if one.name == step.mitigation), None)
     if mitigation is None or not any(one.id == step.target for one in specs.targets):
-        return False
+        return Refusal(RefusalReason.NOT_ALLOWED, True, {}, f"{step.mitigation} or its target left the spec set")
+    for scope in guard.switch_scopes(incident.environment, incident.tenant, step.mitigation):
+        if shard.switches.get(scope, (False, 0))[0]:
+            return Refusal(RefusalReason.KILL_SWITCH, True, {}, f"kill switch {scope} is on")
+    leave = choice.autonomy(specs, incident.environment, incident.tenant, step.mitigation)
+    if leave is not Autonomy.AUTO and not (attempt.approved_by and leave is Autonomy.APPROVE):
+        detail = f"autonomy of {step.mitigation} for {incident.tenant} is {leave.value} by now"
+        return Refusal(RefusalReason.NOT_ALLOWED, True, {}, detail)
     target = shard.targets.setdefault(step.target, TargetState())
     target.applied_ms.append(out.now_ms)
     target.standing = step.command
     out.apply(incident, attempt, step, mitigation, specs.limits.not_after_ms)
-    return True
+    return None
 
 
 def step_row(specs: SpecSet, step: Step) -> StepRow | None:
@@ -219,8 +228,8 @@ def _order(
         rate_before_decision_mps=before.rate_before_decision_mps,
         longest_clean_run_s=before.longest_clean_run_s,
     )
-    ordered = order_step(shard, specs, incident, attempt, attempt.steps[0], out)
-    assert ordered, "a step was chosen from this very spec set"
+    refusal = order_step(shard, specs, incident, attempt, attempt.steps[0], out)
+    assert refusal is None, "a step was chosen from this very spec set, and the guard has let it pass"
     out.move(incident, Happening.ORDERED)
 
 

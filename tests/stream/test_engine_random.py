@@ -21,6 +21,7 @@ from tests.chaos import World
 GONE = {"reverted", "failed", "expired"}
 HOUR_MS = 3_600_000
 SEEDS = (1005, 1012)  # worlds that order changes early; about four seconds each
+LEAVE = ("kill switch", "no leave", "target withdrawn", "mitigation withdrawn")
 KEPT_FOR = {"effective", "partial", "inconclusive"}
 
 
@@ -38,6 +39,8 @@ class Oracle:
     specs: SpecSet | None = None
     switches: dict[str, tuple[int, bool]] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
+    approved: set[str] = field(default_factory=set)
+    """Plans that an operator has approved at any time."""
 
     def read(self, record: Record) -> None:
         if record.timestamp_ms < self.now_ms - 5_000:
@@ -58,6 +61,8 @@ class Oracle:
             case Signed(ce_type="dev.douse.control.kill") as signed:
                 word = (signed.data["time_ms"], signed.data["on"])
                 self.switches[signed.data["scope"]] = max(self.switches.get(signed.data["scope"], word), word)
+            case Signed(ce_type="dev.douse.control.plan") as signed if signed.data["approve"]:
+                self.approved.add(signed.data["plan"])
             case _:
                 pass
 
@@ -79,7 +84,10 @@ class Oracle:
             self.settled.add(data["applies"])
 
     def may_act(self, command: dict[str, Any], earlier: list[dict[str, Any]], times: dict[str, int]) -> str:
-        """Why this apply is wrong at this moment; empty where it is right."""
+        """Why this apply is wrong at this moment; empty where it is right.
+
+        A step that follows another of its plan was looked at with it: only what takes its leave away counts then.
+        """
         tenant, target, mitigation = command["tenant"], command["target"], command["mitigation"]
         assert self.specs is not None
         limits = self.specs.limits
@@ -93,8 +101,9 @@ class Oracle:
             "lost": 0 <= self.now_ms - self.lost[1] < 60_000,
             "kill switch": any(self.switches.get(scope, (0, False))[1] for scope in scopes),
             "no leave": not any(
-                (one.tenant, one.mitigation, one.level) == (tenant, mitigation, Autonomy.AUTO)
+                (one.tenant, one.mitigation, one.level) == (tenant, mitigation, level)
                 for one in self.specs.autonomy
+                for level in [Autonomy.AUTO] + [Autonomy.APPROVE] * (command["plan"] in self.approved)
             ),
             "target withdrawn": not any(one.id == target and one.tenants == (tenant,) for one in self.specs.targets),
             "mitigation withdrawn": not any(one.name == mitigation for one in self.specs.mitigations),
@@ -103,11 +112,14 @@ class Oracle:
             ),
             "cooldown": any(self.now_ms - times[one["command"]] < limits.cooldown_s * 1000 for one in on_target),
             "cap of target": len([one for one in lately if one in on_target]) >= limits.applies_per_hour_target,
-            "cap of tenant": len([one for one in lately if one["tenant"] == tenant]) >= limits.applies_per_hour_tenant,
+            "cap of tenant": len({one["plan"] for one in lately if one["tenant"] == tenant})
+            >= limits.applies_per_hour_tenant,
             "unsettled": any(one["command"] not in self.settled for one in on_target),
-            "attempts": len([one for one in earlier if one["incident"] == command["incident"]])
+            "attempts": len({one["plan"] for one in earlier if one["incident"] == command["incident"]})
             >= limits.attempts_per_incident,
         }
+        if command["step"] > 0:
+            rules = {name: rules[name] for name in LEAVE}
         return ", ".join(name for name, broken in rules.items() if broken)
 
 
@@ -141,7 +153,9 @@ def check_orders(world: World) -> int:
                 applies.append(data)
                 times[data["command"]] = oracle.now_ms
             elif name in ("command.confirm", "command.revert"):
-                assert data["applies"] in times and data["applies"] not in words, data
+                said = words.get(data["applies"])
+                assert data["applies"] in times, data
+                assert said is None or (said, data["kind"]) == ("confirm", "revert"), (said, data)
                 words[data["applies"]] = data["kind"]
             if name == "command.confirm":
                 assert oracle.specs is not None

@@ -139,7 +139,7 @@ def test_a_set_survives_the_wire() -> None:
             "mitigations",
             MITIGATION + "  settle_s: 1\n",
             "mitigations.yaml:9: spec.settle_s: is not a known field (did you mean 'settle_ms'?); known are action, "
-            "minimum, maximum, parameter, settle_ms, rollout_ms, on_silence, mend",
+            "minimum, maximum, parameter, settle_ms, rollout_ms, on_silence, mend, degrades, capacity, temporary",
         ),
         (
             "limits",
