@@ -63,12 +63,16 @@ def _answered(
     """Moves an incident whose plan is on its way."""
     why = outcome.reason.value
     match incident.phase:
+        case Phase.APPLYING if outcome.status is OutcomeStatus.LIVE and step.done:
+            pass  # said again
         case Phase.APPLYING if outcome.status is OutcomeStatus.LIVE:
             said_ms = outcome.live_ms if outcome.live_ms is not None else out.now_ms
             # Its own clock may be wrong: live before the order would count the calm before the onset as its success.
             step.live_ms = min(max(said_ms, step.ordered_ms or attempt.decided_ms), out.now_ms)
             _next(shard, specs, incident, attempt, out)
-        case Phase.APPLYING if outcome.reason is OutcomeReason.NO_CHANGE and settle.is_gone(outcome):
+        case Phase.APPLYING if step.already:
+            pass
+        case Phase.APPLYING if outcome.reason is OutcomeReason.NO_CHANGE and not step.done and settle.is_gone(outcome):
             step.already = True
             _next(shard, specs, incident, attempt, out)
         case Phase.APPLYING:
@@ -202,6 +206,9 @@ def quiet(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
     asked = question(incident, attempt, 0)
     standing = verdict_confirm.confirm(asked, counts(incident), attempt.effective_s, incident.end_s)
     attempt.recovered_s = verdict_confirm.recovered_s(asked, counts(incident)) or attempt.recovered_s
+    if standing.standing is Standing.WAIT and sight.now_ms > attempt.decided_ms + attempt.confirm_ms:
+        _unseen(specs, incident, attempt, out)  # its actuator waits no longer either
+        return
     if sight.data_state(lane) in UNSURE and standing.standing is not Standing.RELAPSE:
         last_ms = (attempt.effective_s + verdict_confirm.CONFIRM_S_MAX) * 1000 + int(sight.freshness_ms[lane])
         if sight.now_ms > last_ms + UNSURE_MS_MAX:

@@ -108,6 +108,16 @@ def test_each_step_follows_when_the_one_before_it_is_live() -> None:
     assert [one["step"] for one in commands] == [0, 1, 2]
 
 
+def test_an_outcome_that_comes_twice_orders_the_next_step_once() -> None:
+    world = planned()
+    for _ in range(2):
+        world.outcome(world.commands("apply")[0], "live", live_ms=world.now_ms)
+    world.run(1, **BURN)
+    world.outcome(world.commands("apply")[0], "live", live_ms=world.now_ms)
+    world.run(1, **BURN)
+    assert steps(world, "apply") == list(NAMES[:2])
+
+
 def test_a_plan_is_judged_and_confirmed_as_a_whole() -> None:
     world = confirmed()
     assert [one["verdict"] for one in world.told("verdict")] == ["effective"]

@@ -189,7 +189,7 @@ def check_lives(world: World) -> None:
     for incident, story in stories.items():
         assert story[0] == "opened" and story.count("opened") == 1 and story.count("closed") <= 1, (incident, story)
         after = story[story.index("closed") + 1 :] if "closed" in story else []
-        assert set(after) <= {"handed_over"}, (incident, story)
+        assert set(after) <= {"handed_over", "decided"}, (incident, story)
 
 
 def check_ids(world: World) -> None:
