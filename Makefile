@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 READY := .venv/.installed
-SCENARIO ?= pool
+SCENARIO ?= acme
 # Two processes: what the checks are meant for has two cores.
 PYTEST := $(BIN)/pytest -q -n 2 --dist loadscope
 
@@ -62,7 +62,7 @@ bench: $(READY) ## the benchmarks that the README's figures come from
 	$(BIN)/python -m benchmarks.verdict
 	$(BIN)/python -m benchmarks.tick
 
-demo: $(READY) ## the story, live: make demo SCENARIO=pool|database|unknown|calm|harmful|deaf|placebo|orphan
+demo: $(READY) ## the story, live: make demo SCENARIO=acme|approve|lift|story|shared-target|storm|leak|dependency|pool|... (see douse demo --help)
 	$(BIN)/douse demo --scenario $(SCENARIO)
 
 clean: ## remove output and caches; .venv and the fetched jars stay

@@ -243,10 +243,11 @@ class Ledger:
         row = self._one("SELECT why FROM frozen WHERE target = ?", target)
         return None if row is None else str(row[0])
 
-    def thaw(self, target: str) -> bool:
-        """A person has looked: the target may be changed again. False if it was not frozen."""
+    def thaw(self, target: str, time_ms: int) -> bool:
+        """A person has looked at this time: the target may be changed again. False if it was not frozen before."""
         with self._transaction() as base:
-            return base.execute("DELETE FROM frozen WHERE target = ?", (target,)).rowcount > 0
+            gone = base.execute("DELETE FROM frozen WHERE target = ? AND since_ms < ?", (target, time_ms))
+            return gone.rowcount > 0
 
     def note_kill(self, scope: str, on: bool, time_ms: int, body: bytes) -> None:
         """Keep the newest word on a kill switch by the time that its operator gave it; at the same time, on wins."""

@@ -4,21 +4,24 @@
 
 Each run draws Poisson traffic and binomial errors second by second: a calm minute, a burn until its tier fires, a
 change, and the truth after it. A row is one case; a claim that does not hold makes the exit code 1. The last line is
-JSON. Claimed are: wrong `effective`, `harmful` and closing where a steady fault did not change, and closing where it
-comes in bursts; what bursts make of the first test is reported beside it.
+JSON. Claimed are: wrong `effective`, `harmful` and closing where a steady fault did not change, closing where it comes
+in bursts or waves, `effective` and closing where the traffic went away, or where the recovery would have come anyway
+and two untouched tenants show it, and `inconclusive` where two of them go on burning or were healthy. Reported beside
+it: what bursts make of the first test, and what becomes of a recovery by itself without a control group.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import verdict, verdict_confirm, verdict_deadline
+from detectors import verdict, verdict_confirm, verdict_control, verdict_deadline
 from detectors import verdict_question as ask
+from detectors.verdict_control import Likeness, Untouched
 
 TARGET_PPM = 999_000
 CALM_S = 60
@@ -27,6 +30,8 @@ TRUTH_S = 700  # the longest watch and the closing test after it
 HEALTHY = 0.001
 ACT_MILLI, PAGE_MILLI, SLOW_MILLI = 43_200, 14_400, 6_000
 ERROR_MAX = 0.01  # what the contract of the test allows each case
+CONTROLS = 2  # the smallest group that counts
+LATE_S_MAX = 4  # so much later than ours the untouched recover
 HEADS = {
     "effect.": "effective",
     "partial": "partial",
@@ -54,6 +59,10 @@ class Case:
     after: Draw | None = None
     claims: tuple[str, ...] = ()
     reported: tuple[str, ...] = ()
+    traffic: float = 1.0
+    """Share of the traffic that is left after the change."""
+    control: tuple[float, float] | None = None
+    """Error shares of the untouched tenants before and after; None: there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +92,14 @@ def bursts(share: float, variance: float, rate: int, hold_s: int) -> Draw:
     return draw
 
 
-def storm(rng: np.random.Generator, runs: int, seconds: int) -> Shares:
-    """A retry storm: half of all requests fail, but for 3 s in every 10, at a phase of its own in each run."""
-    phase = rng.integers(0, 10, (runs, 1))
-    return np.where((np.arange(seconds) + phase) % 10 < 3, HEALTHY, 0.5)
+def storm(clean_s: int = 3, period_s: int = 10) -> Draw:
+    """A retry storm: half of all requests fail, but for `clean_s` in each period, at a phase of its own in each run."""
+
+    def draw(rng: np.random.Generator, runs: int, seconds: int) -> Shares:
+        phase = rng.integers(0, period_s, (runs, 1))
+        return np.where((np.arange(seconds) + phase) % period_s < clean_s, HEALTHY, 0.5)
+
+    return draw
 
 
 def drained(before: float, drain_s: int, truth: float) -> Draw:
@@ -111,11 +124,35 @@ def cases() -> Iterator[Case]:
             yield Case(
                 "beyond the claim", f"{percent} % x 28, 3 s", rate, tier, draw, None, (), ("harmful", "confirmed")
             )
-        yield Case("bursts", "storm 3 s in 10", rate, ACT_MILLI, storm, None, ("confirmed",), ("harmful", "effective"))
+        for clean_s, period_s in ((3, 10), (2, 6), (5, 15), (8, 20)):
+            name, waves = f"storm {clean_s} s in {period_s}", storm(clean_s, period_s)
+            yield Case("bursts", name, rate, ACT_MILLI, waves, None, ("confirmed",), ("harmful", "effective"))
         yield Case("residual", "10 x left", rate, ACT_MILLI, steady(0.5), steady(0.01), ("harmful", "confirmed"))
         yield Case("cured", "3 s drain", rate, ACT_MILLI, steady(0.5), drained(0.5, 3, HEALTHY), ("harmful",))
         yield Case("cured", "3 s drain, 60 x", rate, ACT_MILLI, steady(0.06), drained(0.06, 3, HEALTHY), ("harmful",))
         yield Case("harmed", "35 % to 85 %", rate, ACT_MILLI, steady(0.35), steady(0.85), ("effective",))
+        yield from shrunk(rate)
+        yield from controlled(rate)
+
+
+def shrunk(rate: int) -> Iterator[Case]:
+    """Who failed has gone away: what is left is clean, and proves nothing."""
+    for left in (0.0, 0.1, 0.3):
+        claims = ("effective", "harmful", "confirmed")
+        yield Case(
+            "traffic", f"{left:.0%} left, clean", rate, ACT_MILLI, steady(0.5), steady(HEALTHY), claims, (), left
+        )
+
+
+def controlled(rate: int) -> Iterator[Case]:
+    """Recoveries by themselves, and cures, beside two untouched tenants."""
+    wrong, burn, cured = ("effective", "confirmed"), steady(0.5), drained(0.5, 3, HEALTHY)
+    for share in (0.5, 0.06):
+        name = f"controls {share:.0%}, recover"
+        yield Case("anyway", name, rate, ACT_MILLI, burn, cured, ("confirmed",), wrong[:1], control=(share, HEALTHY))
+    yield Case("alone anyway", "no controls", rate, ACT_MILLI, burn, cured, (), wrong)
+    for name, control in (("burn on", (0.5, 0.5)), ("burn on at 6 %", (0.06, 0.06)), ("healthy", (HEALTHY, HEALTHY))):
+        yield Case("cured", f"controls {name}", rate, ACT_MILLI, burn, cured, ("inconclusive",), (), control=control)
 
 
 def fired_s(case: Case, errors: NDArray[np.int64], total: NDArray[np.int64]) -> int:
@@ -145,14 +182,36 @@ def run_once(
     question = ask.Question(TARGET_PPM, case.tier_milli, live_s * 1_000, deadline_s * 1_000, before)
 
     fresh_s = deadline_s - live_s + verdict_confirm.CONFIRM_S_MAX
-    total = rng.poisson(case.rate, fresh_s)
+    total = rng.poisson(case.rate * case.traffic, fresh_s)
     errors = rng.binomial(total, burn[fired : fired + fresh_s] if after is None else after[:fresh_s])
     counts = ask.Counts(live_s, total - errors, total)
+    group = untouched(case, live_s, live_s + fresh_s, rng)
+    frozen = verdict_control.freeze(group, CALM_S, live_s)
     found = verdict.look(question, counts, deadline_s)
+    found = verdict_control.lowered(found, verdict_control.compare(question, found, frozen, group))
     if found.verdict is not verdict.Verdict.EFFECTIVE:
         return found, None, live_s
     end_s = found.at_s + verdict_confirm.CONFIRM_S_MAX
-    return found, verdict_confirm.confirm(question, counts, found.at_s, end_s), live_s
+    confirmed = verdict_confirm.confirm(question, counts, found.at_s, end_s)
+    if confirmed.standing is verdict_confirm.Standing.CONFIRMED:
+        alike = verdict_control.compare(question, confirmed, frozen, group).likeness is Likeness.ALIKE
+        confirmed = replace(confirmed, standing=verdict_confirm.Standing.KEEP_OPEN) if alike else confirmed
+    return found, confirmed, live_s
+
+
+def untouched(case: Case, live_s: int, end_s: int, rng: np.random.Generator) -> tuple[Untouched, ...]:
+    """The control group: calm and burn like the tenant's own, then its own truth, a little later."""
+    if case.control is None:
+        return ()
+    before, after = case.control
+    group = []
+    for number in range(CONTROLS):
+        seconds = np.arange(end_s)
+        cured_s = live_s + int(rng.integers(0, LATE_S_MAX + 1))
+        share = np.where(seconds < CALM_S, HEALTHY, np.where(seconds < cured_s, before, after))
+        total = rng.poisson(case.rate, end_s)
+        group.append(Untouched(str(number), ask.Counts(0, total - rng.binomial(total, share), total)))
+    return tuple(group)
 
 
 def judge(case: Case, runs: int, rng: np.random.Generator) -> Row:
@@ -206,7 +265,10 @@ def line(row: Row) -> str:
 def summarise(rows: list[Row], seed: int, runs: int) -> dict[str, object]:
     """The worst share of each claim and of what is only reported, the cured case's medians, and whether all holds."""
     worst: dict[str, float] = {}
+    false_confirmed = 0.0
     for row in rows:
+        if "confirmed" in row.case.claims:
+            false_confirmed = max(false_confirmed, row.shares["confirmed"])
         for claim in (*row.case.claims, *row.case.reported):
             name = f"{row.case.group.replace(' ', '_')}_{claim}_worst"
             worst[name] = max(worst.get(name, 0.0), row.shares[claim])
@@ -218,6 +280,7 @@ def summarise(rows: list[Row], seed: int, runs: int) -> dict[str, object]:
         "fails": [f"{row.case.group} {row.case.name} {row.case.rate}: {claim}" for row in rows for claim in row.fails],
         "cured_226_effective_s_median": cured.effective_s,
         "cured_226_confirm_s_median": cured.confirm_s,
+        "false_confirmed_worst": false_confirmed,
         **worst,
     }
 

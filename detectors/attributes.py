@@ -19,6 +19,7 @@ class Lookup:
 
     def __init__(self, strings: tuple[str, ...], attributes: Attributes, rows: int) -> None:
         self.codes: Mapping[str, int] = dict(zip(strings, range(len(strings)), strict=True))
+        self._strings = strings
         self._attributes = attributes
         self._rows = rows
 
@@ -42,6 +43,15 @@ class Lookup:
     def texts(self, key: str) -> NDArray[np.int32]:
         """(rows,) code of the string value, 0 where absent or not a string."""
         return self._at(self.places(key), self._attributes.text, 0)
+
+    def integers(self, key: str) -> NDArray[np.float64]:
+        """(rows,) the number, or what a text writes in decimal as captured headers do; NaN for anything else."""
+        numbers = self.numbers(key)
+        codes = np.where(np.isnan(numbers), self.texts(key), 0)
+        for code in np.unique(codes[codes != 0]).tolist():
+            if (number := _decimal(self._strings[code])) is not None:
+                numbers[codes == code] = number
+        return numbers
 
     def equal(self, key: str, value: str) -> NDArray[np.bool_]:
         """(rows,) True where the attribute is this string, or this integer written in decimal."""

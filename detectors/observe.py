@@ -11,12 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import observe_pools, observe_requests, observe_slis, rows, tenancy
+from detectors import (
+    observe_logs,
+    observe_memory,
+    observe_pools,
+    observe_requests,
+    observe_retries,
+    observe_skeletons,
+    observe_slis,
+    rows,
+    tenancy,
+)
 from detectors.attributes import Lookup
 from detectors.observe_slis import Sli
 from detectors.rows import Builder, Entities, Reduced, Source
 from detectors.spans_seen import Seen
-from schemas.otlp.columns import Metrics, Resource, SpanKind, Spans, Status
+from schemas.otlp.columns import Logs, Metrics, Resource, SpanKind, Spans, Status
 from schemas.specs import SpecSet
 
 HTTP_METHOD = "http.request.method"
@@ -40,7 +50,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Whose each span or point of a record is."""
+    """Whose each span, log record or point of an OTLP record is."""
 
     entities: Entities
     place: NDArray[np.int64]
@@ -61,7 +71,7 @@ def plan(specs: SpecSet, shards: int) -> Plan:
 
 
 def spans(columns: Spans, plan: Plan, source: Source, header_tenant: str = "") -> Reduced:
-    """Rows of all tables but `pools` for one record of spans.
+    """Rows of all tables that speak of requests, for one record of spans.
 
     Each (entity, SLO, second), (entity, second) and so on is one row; rows are sorted by these keys.
     """
@@ -73,16 +83,28 @@ def spans(columns: Spans, plan: Plan, source: Source, header_tenant: str = "") -
     observe_requests.latency(builder, seen)
     observe_requests.operations(builder, seen)
     observe_requests.exemplars(builder, seen)
+    observe_retries.retries(builder, seen)
+    observe_skeletons.skeletons(builder, seen)
     _unattributed(builder, owners, "spans")
     return builder.reduced(_newest_ms(columns.end_ns))
 
 
 def metrics(columns: Metrics, plan: Plan, source: Source, header_tenant: str = "") -> Reduced:
-    """Rows of `pools` and `unattributed` for one record of metrics; cumulative points pass as they are."""
+    """Rows of `pools`, `memory` and `unattributed` for one record of metrics; cumulative points pass as they are."""
     owners = _owners(columns.resources, columns.resource, plan, header_tenant)
     builder = Builder(source, owners.entities)
     observe_pools.pools(builder, columns, owners.place, owners.attributed)
+    observe_memory.memory(builder, columns, owners.place, owners.attributed)
     _unattributed(builder, owners, "points")
+    return builder.reduced(_newest_ms(columns.time_ns))
+
+
+def logs(columns: Logs, plan: Plan, source: Source, header_tenant: str = "") -> Reduced:
+    """Rows of `logs` and `unattributed` for one record of logs."""
+    owners = _owners(columns.resources, columns.resource, plan, header_tenant)
+    builder = Builder(source, owners.entities)
+    observe_logs.logs(builder, columns, owners.place, owners.attributed)
+    _unattributed(builder, owners, "logs")
     return builder.reduced(_newest_ms(columns.time_ns))
 
 

@@ -1,12 +1,11 @@
 """Requests, their latency, the work on their way, and a few of them by name: evidence out of one record of spans."""
 
 from math import isqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import rows
+from detectors import calls, rows
 from detectors.rows import Builder
 from detectors.spans_seen import Seen
 from schemas.otlp.columns import SpanKind
@@ -15,7 +14,6 @@ SCALE = 3  # OTel's exponential histogram: bucket i holds (2^(i/8), 2^((i+1)/8)]
 ZERO_INDEX = -241  # below the bucket of 1 ns (-240): a duration of nothing
 INDEX_MAX = 264  # 2^33.125 s, more than 2^63 ns
 OPERATIONS_MAX = 64  # names for an entity in one record; a service whose names hold ids would flood the journal
-OVERFLOW = "__overflow__"
 EXEMPLARS_MAX = 4  # for an entity in one record: enough to show a person, few enough to carry always
 
 _SECOND_NS_8 = 10**72  # the eighth power of the nanoseconds in a second
@@ -73,10 +71,11 @@ def operations(builder: Builder, seen: Seen) -> None:
     spans = np.flatnonzero(seen.counted & on_the_way)
     if not len(spans):
         return
-    texts, rank = _ranked(seen.columns.strings, seen.columns.name[spans])
+    call, strings, named = calls.named(seen, spans)
+    texts, rank = rows.ranked(strings, named)
     place = seen.place[spans]
-    name = np.where(_kept(place, rank), rank, texts.index(OVERFLOW))
-    groups = rows.group(place, kind[spans], name, seen.bucket_s[spans])
+    name = np.where(rows.most_frequent(place, rank, OPERATIONS_MAX), rank, texts.index(rows.OVERFLOW))
+    groups = rows.group(place, call, name, seen.bucket_s[spans])
     builder.add(
         "operations",
         groups.keys[0],
@@ -96,7 +95,7 @@ def exemplars(builder: Builder, seen: Seen) -> None:
     spans = np.flatnonzero(seen.counted & seen.serving)
     place, error, duration = seen.place[spans], seen.error[spans], seen.duration_ns[spans]
     order = np.lexsort((-duration, ~error, place))
-    chosen = spans[order[_rank_within(place[order]) < EXEMPLARS_MAX]]
+    chosen = spans[order[rows.rank_within(place[order]) < EXEMPLARS_MAX]]
     builder.add(
         "exemplars",
         seen.place[chosen],
@@ -109,32 +108,3 @@ def exemplars(builder: Builder, seen: Seen) -> None:
             "error": seen.error[chosen],
         },
     )
-
-
-def _ranked(strings: tuple[str, ...], names: NDArray[np.int32]) -> tuple[list[str], NDArray[np.int64]]:
-    """The texts in use and OVERFLOW, sorted; and for each name its place among them."""
-    used, which = np.unique(names, return_inverse=True)
-    of_used = [strings[code] for code in used.tolist()]
-    texts = sorted({*of_used, OVERFLOW})
-    places = {text: place for place, text in enumerate(texts)}
-    return texts, np.array([places[text] for text in of_used], np.int64)[which.reshape(-1)]
-
-
-def _kept(place: NDArray[np.int64], name: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(n,) True where the name is among the OPERATIONS_MAX of its entity."""
-    groups = rows.group(place, name)
-    calls = groups.sizes()
-    order = np.lexsort((groups.keys[1], -calls, groups.keys[0]))
-    kept = np.zeros(len(calls), np.bool_)
-    kept[order] = _rank_within(groups.keys[0][order]) < OPERATIONS_MAX
-    of_span = np.zeros(len(place), np.bool_)
-    of_span[groups.order] = np.repeat(kept, calls)
-    return of_span
-
-
-def _rank_within(ordered: NDArray[Any]) -> NDArray[np.int64]:
-    """(n,) 0, 1, 2 ... within each run of equal values."""
-    places = np.arange(len(ordered))
-    first = np.ones(len(ordered), np.bool_)
-    first[1:] = ordered[1:] != ordered[:-1]
-    return places - np.maximum.accumulate(np.where(first, places, 0)) if len(ordered) else places

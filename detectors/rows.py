@@ -17,6 +17,7 @@ from schemas.journal import TABLES, Column, Strings, Table
 # What an Arrow stream of one table costs beside its rows: schema, dictionaries' frames, padding of at most 21 columns.
 TABLE_BYTES = 6_000
 STRING_BYTES = 4  # an offset beside the text
+OVERFLOW = "__overflow__"  # the name that those beyond a limit share
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,35 @@ def coded(codes: NDArray[Any], texts: Sequence[str]) -> Strings:
     """A column of `texts[code]` that keeps only the texts in use."""
     used, rows = np.unique(codes, return_inverse=True)
     return Strings(rows.astype(np.int32).reshape(-1), tuple(texts[code] for code in used.tolist()))
+
+
+def ranked(strings: Sequence[str], codes: NDArray[np.int32]) -> tuple[list[str], NDArray[np.int64]]:
+    """The texts in use and OVERFLOW, sorted; and for each code the place of its text among them."""
+    used, which = np.unique(codes, return_inverse=True)
+    of_used = [strings[code] for code in used.tolist()]
+    texts = sorted({*of_used, OVERFLOW})
+    places = {text: place for place, text in enumerate(texts)}
+    return texts, np.array([places[text] for text in of_used], np.int64)[which.reshape(-1)]
+
+
+def most_frequent(place: NDArray[np.int64], name: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
+    """(n,) True where the name is among the `most` of its place that come most often, then the lowest."""
+    groups = group(place, name)
+    sizes = groups.sizes()
+    order = np.lexsort((groups.keys[1], -sizes, groups.keys[0]))
+    kept = np.zeros(len(sizes), np.bool_)
+    kept[order] = rank_within(groups.keys[0][order]) < most
+    of_row = np.zeros(len(place), np.bool_)
+    of_row[groups.order] = np.repeat(kept, sizes)
+    return of_row
+
+
+def rank_within(ordered: NDArray[Any]) -> NDArray[np.int64]:
+    """(n,) 0, 1, 2 ... within each run of equal values."""
+    places = np.arange(len(ordered))
+    first = np.ones(len(ordered), np.bool_)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return places - np.maximum.accumulate(np.where(first, places, 0)) if len(ordered) else places
 
 
 def split(parts: Sequence[Reduced]) -> dict[int, dict[str, Table]]:

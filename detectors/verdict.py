@@ -41,6 +41,7 @@ class Reason(StrEnum):
     TRAFFIC_MISSING = "traffic_missing"
     TOO_FEW_REQUESTS = "too_few_requests"
     CLEAN_RUNS_TOO_LONG = "clean_runs_too_long"
+    CONTROL_ALIKE = "control_alike"
 
 
 @dataclass(frozen=True, slots=True)

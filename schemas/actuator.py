@@ -29,15 +29,29 @@ probe_field = "pool_size"
 import re
 import tomllib
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
+from schemas import keypath
 from schemas.identity import DEFAULT_ENVIRONMENT
 from schemas.model import Model
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
+SUFFIXES = (".toml", ".json", ".jsonc", ".yaml", ".yml")
+"""What the name of an edited file ends in: its format goes by it."""
+NO_SIGNAL: Literal["none"] = "none"
+
+
+def _no_wildcard(name: str) -> str:
+    if "*" in name:
+        raise ValueError(f"{name!r} has a wildcard, which is not read; name each one")
+    return name
+
+
+Exact = Annotated[Text, AfterValidator(_no_wildcard)]
 
 
 class NotAnActuator(ValueError):
@@ -49,7 +63,8 @@ class Process(Model):
 
     name: Name
     pid_file: Text
-    signal: Literal["SIGHUP", "SIGUSR1", "SIGUSR2"] = "SIGHUP"
+    signal: Literal["SIGHUP", "SIGUSR1", "SIGUSR2", "none"] = "SIGHUP"
+    """`none` for a process that watches its file itself."""
     probe_url: Annotated[str, Field(pattern=r"^https?://[^/@\s]+(/\S*)?$")]
     probe_field: Text
     """Dotted path to the running value in the JSON that the URL answers with."""
@@ -60,7 +75,7 @@ class FileTarget(Model):
 
     id: Name
     environment: Text = DEFAULT_ENVIRONMENT
-    tenants: Annotated[tuple[Text, ...], Field(min_length=1)]
+    tenants: Annotated[tuple[Exact, ...], Field(min_length=1)]
     """Every tenant whose traffic depends on it: a command for another tenant is refused."""
     parameter: Text
     file: Text
@@ -73,10 +88,28 @@ class FileTarget(Model):
     live_ms_max: Annotated[int, Field(gt=0, le=600_000)] = 3_000
     """A process that does not report the new value by then has not taken it over."""
 
+    @field_validator("file")
+    @classmethod
+    def _format_known(cls, file: str) -> str:
+        if PurePath(file).suffix.lower() not in SUFFIXES:
+            raise ValueError(f"{file!r} ends in none of {', '.join(SUFFIXES)}: no other format is edited")
+        if ".." in PurePath(file).parts:
+            raise ValueError(f"{file!r} leads out of its folder again; name the file without '..'")
+        return file
+
+    @field_validator("key")
+    @classmethod
+    def _key_is_path(cls, key: str) -> str:
+        if not keypath.read(key):
+            raise ValueError(f'{key!r} is not a dotted path like database.pool_size or a."b.c"')
+        return key
+
     @model_validator(mode="after")
     def _bounds_in_order(self) -> "FileTarget":
         if self.minimum > self.maximum:
             raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}")
+        if not self.choices and not {"minimum", "maximum"} & self.model_fields_set:
+            raise ValueError("nothing could be set: a number needs minimum and maximum, a string or boolean choices")
         if len({process.name for process in self.processes}) < len(self.processes):
             raise ValueError("two processes have the same name")
         return self
@@ -86,8 +119,8 @@ class Allow(Model):
     """Leave for one tenant; what is not named here is refused."""
 
     environment: Text = DEFAULT_ENVIRONMENT
-    tenant: Text
-    mitigations: tuple[Text, ...]
+    tenant: Exact
+    mitigations: tuple[Exact, ...]
 
 
 class Actuator(Model):

@@ -1,9 +1,11 @@
 """What people write besides objectives (`apiVersion: douse/v1`): mitigations, runbooks, targets, autonomy, limits."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from schemas import envelope
 from schemas.fields import Fields, nearest, one_of
 from schemas.runbook import (
     STEPS_MAX,
@@ -13,6 +15,7 @@ from schemas.runbook import (
     AutonomyRule,
     Cause,
     Course,
+    FreezeWindow,
     Lift,
     Limits,
     Mitigation,
@@ -35,6 +38,11 @@ DURATION_MS_MAX = 600_000  # a verdict waits 10 min at most
 FACTOR_MAX = 1_000
 REPLICAS_MAX = 10_000
 WILDCARDS = "*?[]{}"
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+HOUR = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})Z")
+FREEZES = '[{days: [fri, sat], from: "22:00", until: "06:00", why: weekend}]'
+FREEZES_MAX = 100  # each is looked at for each change; more would be a calendar, not a list
 # Each limit: an example, which is its default, is taken from the model; the bounds keep a slip of the finger out.
 LIMIT_MAX = {
     "cooldown_s": 86_400,
@@ -123,6 +131,7 @@ def _mitigation(metadata: Fields, spec: Fields) -> Mitigation:
         mend=spec.text("mend", "what a person should still do", default=""),
         degrades=spec.truth("degrades", False),
         capacity=spec.truth("capacity", False),
+        cuts_retries=spec.truth("cuts_retries", False),
         temporary=spec.truth("temporary", False),
     )
     if numeric and spec.has("minimum") and spec.has("maximum"):
@@ -221,8 +230,50 @@ def _limits(spec: Fields) -> Limits:
         key: spec.integer(key, getattr(safe, key), 0 if key == "cooldown_s" else 1, most, default=getattr(safe, key))
         for key, most in LIMIT_MAX.items()
     }
+    places = spec.tables("freeze", FREEZES) if spec.has("freeze") else ()
+    if len(places) > FREEZES_MAX:
+        spec.refuse("freeze", f"has {len(places)} windows, at most {FREEZES_MAX} are kept")
+    windows = tuple(_freeze(place) for place in places)
     spec.done()
-    return Limits(**given)
+    return Limits(**given, freeze=windows)
+
+
+def _freeze(place: Fields) -> FreezeWindow:
+    """A window of each week in hours of the UTC day, or one from a moment until a moment."""
+    days = place.texts("days", "[fri, sat]", optional=True)
+    for word in days:
+        if word not in DAYS:
+            place.refuse("days", f"{word!r} is not one of {one_of(DAYS)}{nearest(word, DAYS)}")
+    start, end = place.text("from", "'22:00'"), place.text("until", "'06:00'")
+    why = place.text("why", "the weekend", default="")
+    place.done()
+    if HOUR.fullmatch(start) and HOUR.fullmatch(end):
+        numbers = tuple(DAYS.index(word) for word in days if word in DAYS)
+        return FreezeWindow(days=numbers, from_min=_minutes(start), until_min=_minutes(end), why=why)
+    from_ms, until_ms = _moment_ms(start), _moment_ms(end)
+    if from_ms is None or until_ms is None:
+        wrong = "until" if from_ms is not None or HOUR.fullmatch(start) else "from"
+        place.refuse(
+            wrong, f'{place.text(wrong, "")!r} is no time; write both as "22:00" or both as "2026-12-24T00:00:00Z", UTC'
+        )
+        return FreezeWindow()
+    if days:
+        place.refuse("days", "stands beside a date; a window comes each week, or once")
+    if until_ms <= from_ms:
+        place.refuse("until", "is not after from; the window would hold no time")
+    return FreezeWindow(from_ms=from_ms, until_ms=until_ms, why=why)
+
+
+def _minutes(hour: str) -> int:
+    return int(hour[:2]) * 60 + int(hour[3:])
+
+
+def _moment_ms(text: str) -> int | None:
+    found = MOMENT.fullmatch(text)
+    try:
+        return envelope.from_rfc3339(f"{found[1]}.000Z") if found else None
+    except envelope.NotAnEvent:
+        return None
 
 
 def _explicit(fields: Fields, key: str, example: str, optional: bool = False) -> str:

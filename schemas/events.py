@@ -7,7 +7,9 @@ seconds or seconds.
 
 from enum import StrEnum
 
+from schemas.fleet import Digest
 from schemas.model import Model
+from schemas.refusal import RefusalReason
 from schemas.runbook import Action, Autonomy
 
 
@@ -222,47 +224,6 @@ class Lifted(IncidentEvent):
     detail: str = ""
 
 
-class RefusalReason(StrEnum):
-    """Why the guard, or the choice before it, did not let a change happen."""
-
-    DATA_STATE = "data_state"
-    WARMING_UP = "warming_up"
-    LAG = "lag"
-    KILL_SWITCH = "kill_switch"
-    EMPTY_TARGET = "empty_target"
-    WILDCARD_TARGET = "wildcard_target"
-    FENCE = "fence"
-    SHARED_TARGET = "shared_target"
-    BOUNDS = "bounds"
-    COOLDOWN = "cooldown"
-    CAP_TENANT = "cap_tenant"
-    CAP_TARGET = "cap_target"
-    UNKNOWN_OUTCOME = "unknown_outcome"
-    UNCONFIRMED = "unconfirmed"
-    """An earlier change of the target is neither confirmed nor taken back yet."""
-    ATTEMPTS = "attempts"
-    CAUSE_UNKNOWN = "cause_unknown"
-    NO_MITIGATION = "no_mitigation"
-    CAP_SERVICE = "cap_service"
-    CAP_FLEET = "cap_fleet"
-    BLAST_RADIUS = "blast_radius"
-    FREEZE_WINDOW = "freeze_window"
-    STORM = "storm"
-    """So many tenants alarm at once that it is not one tenant's fault."""
-    FLEET_UNKNOWN = "fleet_unknown"
-    OWNER = "owner"
-    """Somebody else sets this field."""
-    POOLS_SUM = "pools_sum"
-    """All pools together would open more connections than their server takes."""
-    USE_TIME_RISING = "use_time_rising"
-    RETRIES_FIRST = "retries_first"
-    """Clients retry: more capacity alone would feed the storm."""
-    EXPIRED = "expired"
-    REJECTED = "rejected"
-    NOT_ALLOWED = "not_allowed"
-    """The objective reports only, or so does the leave of its tenant."""
-
-
 class Refused(IncidentEvent):
     """Why a change does not happen; told when the reason changes."""
 
@@ -377,6 +338,7 @@ class Status(Model):
     rows: tuple[StatusRow, ...]
     rows_left_out: int
     counters: dict[str, int]
+    fleet: Digest = Digest()
 
 
 STATUS_TYPE = "dev.douse.status"

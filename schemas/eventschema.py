@@ -13,7 +13,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from schemas.commands import Command, Outcome
-from schemas.control import KillDecided, SpecsDecided
+from schemas.control import ChangeReverted, KillDecided, PlanDecided, SpecsDecided, TargetThawed
 from schemas.envelope import TYPE_PREFIX
 from schemas.events import INCIDENT_EVENTS, Status
 from schemas.model import Model
@@ -25,6 +25,9 @@ EVENTS: Mapping[str, type[Model]] = {
     "outcome": Outcome,
     "control.specs": SpecsDecided,
     "control.kill": KillDecided,
+    "control.plan": PlanDecided,
+    "control.revert": ChangeReverted,
+    "control.thaw": TargetThawed,
     "status": Status,
 }
 

@@ -8,6 +8,7 @@ The other kinds are canonical JSON. Unknown columns are ignored, an unknown kind
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from types import UnionType
 from typing import Any, TypeVar, get_origin, get_type_hints
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from schemas import canonical
 from schemas.canonical import Json
+from schemas.fleet import Fleet
 
 VERSION = 1
 NO_POSITION = -1
@@ -231,10 +233,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The clock's record. `folded` is the offset up to which its sender had folded (-1: nothing)."""
+    """The clock's record. `folded` is the offset up to which its sender had folded (-1: nothing); `fleet` is there
+    when it says something new, and once a second."""
 
     interval_ms: int
     folded: int
+    fleet: Fleet | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +280,8 @@ def encode_progress(progress: Progress) -> bytes:
 
 
 def encode_tick(tick: Tick) -> bytes:
-    return canonical.dumps({"folded": tick.folded, "interval_ms": tick.interval_ms})
+    bare: dict[str, Json] = {"folded": tick.folded, "interval_ms": tick.interval_ms}
+    return canonical.dumps(bare if tick.fleet is None else {**bare, "fleet": tick.fleet.fields()})
 
 
 def encode_signed(signed: Signed) -> bytes:
@@ -300,7 +305,8 @@ def decode(record: Record) -> Body:
                 return Progress(str(raw["boot"]), sources)
             case Kind.TICK:
                 raw = _object(record.value)
-                return _typed(Tick(raw["interval_ms"], raw["folded"]))
+                fleet = Fleet.read(raw["fleet"]) if "fleet" in raw else None
+                return _typed(Tick(raw["interval_ms"], raw["folded"], fleet))
             case Kind.OUTCOME | Kind.CONTROL:
                 return _typed(Signed(**_object(record.value)))
             case _:
@@ -324,7 +330,8 @@ def _typed(item: Form) -> Form:
     """The same, once each field has its type; True is no number."""
     for name, kind in get_type_hints(type(item)).items():
         value = getattr(item, name)
-        if not isinstance(value, get_origin(kind) or kind) or isinstance(value, bool):
+        form = kind if isinstance(kind, UnionType) else get_origin(kind) or kind
+        if not isinstance(value, form) or isinstance(value, bool):
             raise Malformed(f"{name} is {value!r}, expected {kind}")
     return item
 

@@ -82,6 +82,8 @@ class Mitigation(Model):
     capacity: bool = False
     """It lets more through, as a larger pool does: of no use while clients retry, and harmful where what lies behind
     is slow."""
+    cuts_retries: bool = False
+    """It makes clients ask less often: what has to go with more capacity while they retry."""
     temporary: bool = False
     """It may be unnecessary once the incident is over: worth a trial of taking it back. What degrades is so anyway."""
 
@@ -97,7 +99,8 @@ class Lift(StrEnum):
 class Course(Model):
     """Mitigations that belong together: applied in this order, judged and confirmed as a whole."""
 
-    steps: Annotated[tuple[str, ...], Field(min_length=1, max_length=STEPS_MAX)]
+    steps: tuple[str, ...]
+    """Names of mitigations; one at least, STEPS_MAX at most."""
     amplifiers: tuple[Amplifier, ...] = ()
     """It is taken only where all of these are at work."""
     lift: Lift = Lift.SUGGEST

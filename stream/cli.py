@@ -3,18 +3,15 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from stream import commands_control, commands_look, commands_specs, console
+from stream import commands_control, commands_look, commands_people, commands_specs, console
 from stream.broker.errors import BrokerError
 from stream.demo.scenario import SCENARIOS
 from stream.settings import Settings
 from stream.trouble import OperatorNeededError
-
-if TYPE_CHECKING:  # aiokafka is slow to import, and help needs it not
-    from stream.topics import Topics
 
 app = typer.Typer(
     cls=console.Group,
@@ -22,8 +19,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="douse puts out error-budget burn: sees it, changes the one thing that stops it, proves it or takes it back.",
-    epilog="Exit codes: 0 done, 1 a claim broke (demo), 2 wrong usage, 69 no broker, 70 start me again, 78 a person "
-    "is needed, 130 Ctrl-C.",
+    epilog="Exit codes: 0 done, 1 a claim broke (demo) or a word was not taken up (approve, reject, revert), 2 wrong "
+    "usage, 69 no broker, 70 start me again, 78 a person is needed, 130 Ctrl-C.",
 )
 topics_app = typer.Typer(no_args_is_help=True, help="The topics that douse writes.")
 app.add_typer(topics_app, name="topics")
@@ -33,6 +30,13 @@ app.add_typer(commands_control.kill_app, name="kill")
 app.add_typer(commands_control.state_app, name="state")
 app.command("incidents")(commands_look.incidents)
 app.command("report")(commands_look.report)
+app.command("suggestions")(commands_look.suggestions)
+app.command("changes")(commands_look.changes)
+app.command("watch")(commands_look.watch)
+app.command("approve")(commands_people.approve)
+app.command("reject")(commands_people.reject)
+app.command("revert")(commands_people.revert)
+app.command("thaw")(commands_people.thaw)
 
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a broker before exit code 69.")]
 
@@ -140,7 +144,7 @@ def broker(
 def demo(
     scenario: Annotated[
         str, typer.Option("--scenario", help=f"Which incident to play: {', '.join(SCENARIOS)}.")
-    ] = "pool",
+    ] = "acme",
 ) -> None:
     """Play an incident on real parts: broker, target, load, and the three apps.
 
@@ -211,7 +215,7 @@ async def _ready(settings: Settings, wait: float) -> None:
     from stream import reach, topics
 
     await reach.broker(settings.bootstrap, wait, console.say)
-    await reach.require(settings.bootstrap, _needed(topics.names(settings.topic_prefix)))
+    await reach.require(settings.bootstrap, _needed(settings), topics.hints(settings.topic_prefix))
 
 
 def _unconfirmed(settings: Settings) -> Callable[[], int]:
@@ -229,11 +233,15 @@ def _unconfirmed(settings: Settings) -> Callable[[], int]:
     return count
 
 
-def _needed(names: "Topics") -> tuple[str, ...]:
-    """The topics without which no process can work. Logs are not read yet."""
+def _needed(settings: Settings) -> tuple[str, ...]:
+    """The topics without which no process can work."""
+    from stream import topics
+
+    names = topics.names(settings.topic_prefix)
     return (
         names.spans,
         names.metrics,
+        *((names.logs,) if settings.logs else ()),
         names.journal,
         names.state,
         names.status,

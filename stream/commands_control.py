@@ -1,7 +1,5 @@
 """`douse keys`, `douse kill` and `douse state`: what only an operator does."""
 
-import os
-import pwd
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +94,7 @@ def kill_on(
     environment: Environment = None,
     mitigation: Mitigation = None,
     force: Annotated[bool, typer.Option("--force", help="Also for a mitigation that no spec names.")] = False,
+    json_output: Json = False,
     wait: Wait = console.WAIT_S,
 ) -> None:
     """Stop all applies, everywhere or in one scope. Reverts go on.
@@ -117,7 +116,7 @@ def kill_on(
             return (scopes.of_mitigation(found.specs, mitigation),)
         return (control.mitigation_scope(mitigation),) if mitigation is not None else (control.GLOBAL,)
 
-    _switch(ctx, True, reason, chosen, wait)
+    _switch(ctx, True, reason, chosen, json_output, wait)
 
 
 @kill_app.command("off")
@@ -127,6 +126,7 @@ def kill_off(
     tenant: Tenant = None,
     environment: Environment = None,
     mitigation: Mitigation = None,
+    json_output: Json = False,
     wait: Wait = console.WAIT_S,
 ) -> None:
     """Allow applies again in exactly this scope; other switches stay as they are.
@@ -145,7 +145,7 @@ def kill_off(
             return scopes.on_for_tenant(found.kills, tenant)
         return (scopes.on_for_mitigation(found.kills, mitigation),) if mitigation is not None else (control.GLOBAL,)
 
-    _switch(ctx, False, reason, chosen, wait)
+    _switch(ctx, False, reason, chosen, json_output, wait)
 
 
 @kill_app.command("show")
@@ -156,7 +156,7 @@ def kill_show(ctx: typer.Context, json_output: Json = False, wait: Wait = consol
     """
     from schemas import envelope
 
-    found = console.wait(_control(console.load(ctx), wait))
+    found = console.wait(read_control(console.load(ctx), wait))
     kills = [found.kills[scope] for scope in sorted(found.kills)]
     if json_output:
         console.print_json([_kill_fields(kill) for kill in kills])
@@ -194,7 +194,7 @@ def state_rebase(
     names = topics.names(settings.topic_prefix)
 
     async def work() -> rebase.Plan:
-        control = await _control(settings, wait)
+        control = await read_control(settings, wait)
         planned = await rebase.plan(settings.bootstrap, names, number, control)
         if yes:
             group = f"{settings.group_prefix}-detect"
@@ -228,30 +228,40 @@ def _check_scope(tenant: str | None, environment: str | None, mitigation: str | 
 
 
 def _switch(
-    ctx: typer.Context, on: bool, reason: str, chosen: Callable[["Control"], tuple[str, ...]], wait: float
+    ctx: typer.Context,
+    on: bool,
+    reason: str,
+    chosen: Callable[["Control"], tuple[str, ...]],
+    json_output: bool,
+    wait: float,
 ) -> None:
     """Writes the switch of every chosen scope, and shows each when the broker has it."""
     from stream import control, keys, topics
 
     settings = console.load(ctx)
     keyid, key = keys.load_private(settings.operator_key_file)
-    by = pwd.getpwuid(os.getuid()).pw_name
     topic = topics.names(settings.topic_prefix).control
+    written: list[Kill] = []
 
     async def work() -> None:
-        before = await _control(settings, wait)
+        before = await read_control(settings, wait)
         for scope in chosen(before):
             now_ms = time.time_ns() // 1_000_000
             if scope in before.kills:  # a clock that went back must not make the new switch the older one
                 now_ms = max(now_ms, before.kills[scope].time_ms + 1)
-            event = control.kill_event(control.Kill(scope, on, by, reason, now_ms))
-            await control.publish(settings.bootstrap, topic, event, keyid, key)
-            print(f"kill switch {scope} is {'ON: nothing is applied there; reverts go on' if on else 'off'}")
+            kill = control.Kill(scope, on, console.person(), reason, now_ms)
+            await control.publish(settings.bootstrap, topic, control.kill_event(kill), keyid, key)
+            written.append(kill)
+            if not json_output:
+                print(f"kill switch {scope} is {'ON: nothing is applied there; reverts go on' if on else 'off'}")
 
     console.wait(work())
+    if json_output:
+        console.print_json([_kill_fields(kill) for kill in written])
 
 
-async def _control(settings: Settings, wait: float) -> "Control":
+async def read_control(settings: Settings, wait: float) -> "Control":
+    """What the control topic holds now, once a broker answers; says what of it does not count."""
     from stream import control, keys, reach, topics
 
     trusted = keys.trusted(settings.trusted_operator_keys)

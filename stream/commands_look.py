@@ -1,4 +1,4 @@
-"""`douse incidents` and `douse report`: what happened, from the public topics alone."""
+"""`douse incidents`, `report`, `suggestions`, `changes` and `watch`: what happens, from the public topics alone."""
 
 import time
 from pathlib import Path
@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream import console
+from stream import commands_control, console
 from stream.settings import Settings
 
 if TYPE_CHECKING:  # aiokafka is slow to import, and help needs it not
+    from stream.control import Control
     from stream.incidents import Board
+    from stream.people.book import Book
+
+LEFT_OUT_SHOWN_MAX = 5  # a flooded topic must not bury what is asked for
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a broker before exit code 69.")]
@@ -66,6 +70,107 @@ def report(
     from stream.report import command as report_command
 
     raise typer.Exit(report_command.main(settings, incident, folder, json_output))
+
+
+def suggestions(ctx: typer.Context, json_output: Json = False, wait: Wait = console.WAIT_S) -> None:
+    """List the suggestions that wait for a person: plans to carry out, steps to take back.
+
+    Example: douse suggestions --json
+    """
+    from stream.incidents import clock
+    from stream.people import telling, waiting
+
+    book, control = console.wait(_book(console.load(ctx), wait))
+    now_ms = time.time_ns() // 1_000_000
+    found = waiting.waiting(book, waiting.plan_words(control.words), now_ms)
+    if json_output:
+        console.print_json([one.fields() for one in found])
+        return
+    if not found:
+        print("no suggestion waits")
+        return
+    console.table(
+        f"{console.count(len(found), 'suggestion')}, times in UTC; `douse approve` and `douse reject` answer one",
+        ("plan", "incident", "tenant", "since", "kind", "autonomy", "cause", "tenants on the targets", "steps"),
+        (
+            (
+                *(one.told.plan[: telling.ID_DIGITS], one.told.incident[: telling.ID_DIGITS], one.whose),
+                *(clock(one.told.at_ms, now_ms), one.told.kind.value, one.told.autonomy.value),
+                " + ".join((one.told.cause, *one.told.amplifiers)),
+                f"shared: {one.told.tenants}" if one.told.tenants > 1 else "1",
+                telling.steps(one.told.steps),
+            )
+            for one in found
+        ),
+    )
+
+
+def changes(
+    ctx: typer.Context,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only of this tenant.")] = None,
+    json_output: Json = False,
+    wait: Wait = console.WAIT_S,
+) -> None:
+    """List every change that stands: whose, what, how old, confirmed or until when, how to undo it.
+
+    Example: douse changes --tenant acme-corp
+    """
+    from stream.people import standing
+
+    book, _ = console.wait(_book(console.load(ctx), wait))
+    found = [one for one in standing.changes(book) if tenant in (None, one.tenant)]
+    if json_output:
+        console.print_json([one.fields() for one in found])
+        return
+    if not found:
+        print("no change stands")
+        return
+    now_ms = time.time_ns() // 1_000_000
+    title = f"{console.count(len(found), 'change')} standing, times in UTC; `douse revert` takes one back"
+    console.table(title, standing.COLUMNS, (standing.cells(one, now_ms) for one in found))
+
+
+def watch(
+    ctx: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="Print one frame and end.")] = False,
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print JSON: one object with --once, else one line an event.")
+    ] = False,
+    wait: Wait = console.WAIT_S,
+) -> None:
+    """Show live how it goes: tenants and their burn, incidents and steps in progress, the last refusals.
+
+    On a screen it is redrawn until Ctrl-C; elsewhere a line says what changed.
+
+    Example: douse watch
+    """
+    from stream import reach
+    from stream.people import live
+    from stream.people.trust import Trust
+
+    settings = console.load(ctx)
+    trust = Trust.of(settings)
+
+    async def work() -> None:
+        await reach.broker(settings.bootstrap, wait, console.say)
+        await (live.once if once else live.go_on)(settings, trust, json_output)
+
+    console.wait(work())
+
+
+async def _book(settings: Settings, wait: float) -> "tuple[Book, Control]":
+    """What the topics tell, and what operators have decided."""
+    from stream.people import follow
+    from stream.people.trust import Trust
+
+    trust = Trust.of(settings)
+    control = await commands_control.read_control(settings, wait)
+    book = await follow.read(settings, trust)
+    for line in book.left_out[:LEFT_OUT_SHOWN_MAX]:
+        console.say(f"not counted: {line}")
+    if len(book.left_out) > LEFT_OUT_SHOWN_MAX:
+        console.say(f"not counted: {len(book.left_out) - LEFT_OUT_SHOWN_MAX} more records")
+    return book, control
 
 
 async def _board(settings: Settings, wait: float) -> "Board":

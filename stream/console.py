@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import pwd
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
@@ -29,8 +30,8 @@ class Group(TyperGroup):
     """Turns what can go wrong outside into one line and an exit code, for every command below it."""
 
     ORDER: Sequence[str] = (
-        *("run", "demo", "specs", "incidents", "report", "kill", "keys", "topics", "broker"),
-        *("ingest", "detect", "act", "state"),
+        *("run", "demo", "specs", "watch", "incidents", "report", "suggestions", "approve", "reject", "changes"),
+        *("revert", "kill", "thaw", "keys", "topics", "broker", "ingest", "detect", "act", "state"),
     )
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002  # as above
@@ -55,7 +56,7 @@ class Group(TyperGroup):
 
 def say(text: str) -> None:
     """One line to a person."""
-    print(f"douse: {text}", file=sys.stderr, flush=True)
+    print(f"douse: {clean(text)}", file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:
@@ -79,9 +80,22 @@ def wait(work: Coroutine[Any, Any, Result]) -> Result:
         raise typer.Exit(130) from error
 
 
+def person() -> str:
+    """Who gives this command, by the host's own word."""
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
 def count(number: int, what: str) -> str:
     """`1 incident`, `2 incidents`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def clean(text: str) -> str:
+    """The text with everything that a terminal would obey, or show as something else, written out: names come from
+    telemetry, and what a person says yes to must be what is there."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
 
 
 def on_terminal() -> bool:
@@ -99,7 +113,7 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> 
     from rich.markup import escape
     from rich.table import Table
 
-    screen, cells = Console(), [tuple(columns), *map(tuple, rows)]
+    screen, cells = Console(), [tuple(columns), *(tuple(map(clean, row)) for row in rows)]
     widths = [max(len(part) for cell in column for part in cell.split("\n")) for column in zip(*cells, strict=True)]
     # The last column, which has the prose, gives way first; all do where even that is not enough.
     roomy = sum(widths[:-1]) + PROSE_CHARS_MIN + len(widths) * BORDER_CHARS <= screen.width
@@ -114,6 +128,6 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> 
 
 def lines(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     """The head and each row as one line, cells below each other; an empty cell is `-`, so columns can be counted."""
-    cells = [tuple(columns), *(tuple(", ".join(cell.split("\n")) or "-" for cell in row) for row in rows)]
+    cells = [tuple(columns), *(tuple(", ".join(clean(cell).split("\n")) or "-" for cell in row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]

@@ -13,11 +13,12 @@ from detectors.state import DataState
 from schemas import journal
 from schemas.commands import Outcome
 from schemas.control import ChangeReverted, KillDecided, PlanDecided, SpecsDecided, TargetThawed
-from schemas.events import Ending, RefusalReason
+from schemas.events import Ending
 from schemas.journal import Kind, Malformed, Position, Progress, Record, Signed, Telemetry, Tick
+from schemas.refusal import RefusalReason
 from schemas.slo import Severity
 from schemas.specs import SpecSet
-from stream.core import cause, digest, intake, judge, lift, opening, people, plan, settle, sight, sound, words
+from stream.core import cause, digest, fleet, intake, judge, lift, opening, people, plan, settle, sight, sound, words
 from stream.core.desk import Desk
 from stream.core.intake import SourceGap
 from stream.core.sight import Sight
@@ -49,6 +50,7 @@ def fold(state: ShardState, record: Record) -> tuple[Publish, ...]:
         case Signed():
             _signed(state, body, record)
         case Tick():
+            state.fleet = fleet.keep(state.fleet, body.fleet, state.clock.now_ms)
             if sight.accept(state, body, record.offset):
                 effects = _decide(state, body, record.offset)
         case _:
@@ -61,6 +63,9 @@ def _progress(state: ShardState, progress: Progress) -> None:
     """Keeps the furthest that anybody told, so that a zombie cannot make a source look fresh. A loss counts once."""
     now_ms = state.clock.now_ms
     for source in progress.sources:
+        if source.partitions == 0:  # it is not read any more: nobody waits for news of it
+            state.progress = {key: seen for key, seen in state.progress.items() if key[0] != source.topic}
+            continue
         key = (source.topic, source.partition)
         seen = state.progress.get(key)
         lost_to = seen.lost_to if seen else journal.NO_POSITION

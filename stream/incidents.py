@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from schemas import envelope, signing
 from schemas.envelope import Event
-from schemas.events import INCIDENT_EVENTS, incident_type
+from schemas.events import INCIDENT_EVENTS, Suggestion, incident_type
 from schemas.identity import DEFAULT_ENVIRONMENT
 from stream.reach import Stored
 
@@ -128,7 +128,14 @@ def _said(kind: str, data: Mapping[str, Any]) -> str:
     """The few words of an event that a table has room for."""
     match kind:
         case "planned" | "suggested":
-            return ", ".join(f"{step['mitigation']} on {step['target']}" for step in data["steps"])
+            back = "take back " if data.get("kind") == Suggestion.LIFT else ""
+            shared = f"; shared by {data['tenants']} tenants" if data.get("tenants", 1) > 1 else ""
+            return back + ", ".join(f"{step['mitigation']} on {step['target']}" for step in data["steps"]) + shared
+        case "decided":
+            taken = "" if data["taken"] else f", not taken: {data['detail']}"
+            return f"{data['by']} said {data['word']}{taken}"
+        case "lifted":
+            return f"{data['step']['mitigation']} {data['state']}"
         case "refused" | "handed_over" | "verdict":
             return str(data.get("reason", ""))
         case "opened":

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -62,8 +63,13 @@ async def broker(bootstrap: str, wait_s: float, say: Callable[[str], None]) -> N
         logger.setLevel(level_before)
 
 
-async def require(bootstrap: str, names: Sequence[str]) -> dict[str, int]:
-    """The partitions of each topic. Raises MissingTopicsError, naming the command that makes them, or BrokerError."""
+async def require(
+    bootstrap: str, names: Sequence[str], instead: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, int]:
+    """The partitions of each topic. Raises MissingTopicsError, naming the command that makes them, or BrokerError.
+
+    `instead` says by topic what else a person can do where it is not there.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_MS)
     try:
         await admin.start()
@@ -77,7 +83,7 @@ async def require(bootstrap: str, names: Sequence[str]) -> dict[str, int]:
     if absent:
         raise MissingTopicsError(
             f"topic {', '.join(absent)} is not there at {bootstrap}; `douse topics create` makes ours, with --sources "
-            "the OTLP ones as well"
+            f"the OTLP ones as well{''.join(f'; {instead[name]}' for name in absent if name in instead)}"
         )
     return there
 

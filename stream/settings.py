@@ -19,6 +19,7 @@ PREFIX = "DOUSE_"
 # Names with our prefix that are no settings: where the file is; the broker's jars; the tests' broker.
 OTHER_VARIABLES = ("DOUSE_CONFIG", "DOUSE_CACHE", "DOUSE_MAVEN_REPO", "DOUSE_TEST_BOOTSTRAP")
 KEYS, DATA, ACTUATOR_FILE = Path("keys"), Path("out/data"), Path("actuator.toml")
+TRUTHS = {"true": True, "false": False}
 ADDRESSES = re.compile(r"[^\s:,]+:[0-9]{1,5}(\s*,\s*[^\s:,]+:[0-9]{1,5})*")
 TOPIC_PART = re.compile(r"[A-Za-z0-9._-]{0,100}")  # Kafka allows 249 in all; ours are the shorter half
 
@@ -58,6 +59,7 @@ class Settings:
     heartbeat_s: int = 3
     rebalance_s: int = 60
     start_from: str = "latest"
+    logs: bool = True
     keys_folder: Path = KEYS
     command_key_file: Path = KEYS / "command.key"
     operator_key_file: Path = KEYS / "operator.key"
@@ -84,6 +86,7 @@ RULES: Mapping[str, Rule] = {
     "heartbeat_s": Rule("Time between two signs of life of a worker; at most a third of `session_s`.", 1, 60),
     "rebalance_s": Rule("Time that workers have to join when partitions are shared out anew.", 6, 600),
     "start_from": Rule("Where the OTLP topics are read from at the very first start.", options=("latest", "earliest")),
+    "logs": Rule("Whether the topic `otlp_logs` is read; without logs the causes rest on spans and metrics alone."),
     "keys_folder": Rule("Folder of the key files that `douse keys init` makes; the key files below stand in it."),
     "command_key_file": Rule("Private key of detect, which signs commands and incidents."),
     "operator_key_file": Rule("Private key of `douse specs apply` and `douse kill`."),
@@ -130,7 +133,8 @@ def documentation() -> str:
     for each in fields(Settings):
         rule = RULES[each.name]
         variable = f"{PREFIX}{each.name.upper()}"
-        allowed = f"{rule.least} to {rule.most}" if rule.most else ", ".join(f"`{option}`" for option in rule.options)
+        options = (*TRUTHS,) if each.type is bool else rule.options
+        allowed = f"{rule.least} to {rule.most}" if rule.most else ", ".join(f"`{option}`" for option in options)
         rows.append(f"| `{each.name}` | `{variable}` | {_default_text(each.default)} | {allowed} | {rule.text} |")
     return "\n".join([*_DOCUMENT_HEAD, *rows, *_DOCUMENT_TAIL]) + "\n"
 
@@ -205,6 +209,8 @@ def _from_environment(environment: Mapping[str, str], problems: list[Problem]) -
         value: Any = environment[variable]
         if known[variable].type is int and re.fullmatch(r"[+-]?[0-9]{1,18}", value):
             value = int(value)
+        elif known[variable].type is bool:
+            value = TRUTHS.get(value.strip().lower(), value)
         elif known[variable].type == tuple[Path, ...]:
             value = [part.strip() for part in value.split(",") if part.strip()]
         read, wrong = _read(known[variable], value, Path())
@@ -217,6 +223,13 @@ def _from_environment(environment: Mapping[str, str], problems: list[Problem]) -
 def _read(setting: Field[Any], value: Any, base: Path) -> tuple[Any, str]:
     """The value in the setting's own type, and what is wrong with it."""
     rule = RULES[setting.name]
+    if setting.type is bool:
+        wrong = (
+            ""
+            if isinstance(value, bool)
+            else f"{value!r} is neither true nor false; write e.g. {str(setting.default).lower()}"
+        )
+        return value, wrong
     if setting.type is int:
         if isinstance(value, bool) or not isinstance(value, int):
             return value, f"{value!r} is not a whole number; write e.g. {setting.default}"
@@ -267,7 +280,7 @@ def _line_of(text: str, name: str) -> int:
 
 
 def _default_text(default: Any) -> str:
-    values = default if isinstance(default, tuple) else (default,)
+    values = default if isinstance(default, tuple) else (str(default).lower() if default in (True, False) else default,)
     return ", ".join(f"`{value}`" for value in values) if default != "" else "empty"
 
 

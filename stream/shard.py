@@ -1,7 +1,7 @@
 """One shard: everything folded from one journal partition, and how it goes into segments and comes back.
 
-Segments: `rows/N`, `entities/N`, `pools/N`, `operations/N` hold groups of whole rows; `core/N` is everything else as
-JSON, in pieces; `manifest` names the journal mark and how many pieces there are. All of one snapshot are written in
+Segments: `rows/N`, `entities/N` and so on hold groups of whole rows of a table; `core/N` is everything else as JSON,
+in pieces; `manifest` names the journal mark and how many pieces there are. All of one snapshot are written in
 one transaction.
 """
 
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from actuators.policy.incident import Incident
 from detectors import freshness, latency, traffic, windows
 from detectors.burn import Book
-from detectors.evidence import operations, pools
+from detectors.evidence import logs, memory, operations, pools, retries
+from detectors.evidence.skeletons import Traces
 from detectors.series import SEGMENT_BYTES_MAX, Series
+from schemas.fleet import Fleet
 from schemas.journal import NO_POSITION
 from schemas.specs import SpecSet
 
@@ -54,6 +56,8 @@ class TargetState:
     """The apply command because of which it is, or was, not known what stands."""
     standing: str = ""
     """The apply command whose change still waits for its word, or may not have come yet."""
+    unknown_ms: int = NOT_YET
+    """Since when; a person's word that is older than that says nothing about it."""
 
 
 @dataclass(slots=True)
@@ -95,6 +99,10 @@ class ShardState:
     )
     pools: Series = field(default_factory=pools.table)
     operations: Series = field(default_factory=operations.table)
+    retries: Series = field(default_factory=retries.table)
+    memory: Series = field(default_factory=memory.table)
+    logs: Series = field(default_factory=logs.table)
+    skeletons: Traces = field(default_factory=Traces)
     exemplars: dict[tuple[str, str, str], list[tuple[str, int, bool]]] = field(default_factory=dict)
     """Per entity the newest traces: trace id, second, failed."""
     counters: dict[str, int] = field(default_factory=dict)
@@ -114,17 +122,24 @@ class ShardState:
     """What operators said since the last tick."""
     words: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The word on each plan that was suggested, while it holds."""
+    fleet: Fleet | None = None
+    """What the last tick that told of the other shards has said."""
     book: Book | None = None
     """Derived from rows, entities and specs; made anew when one of them changes."""
     book_entities: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     book_key: tuple[int, int, str] = (0, 0, "")
+
+    @property
+    def tables(self) -> tuple[Series, ...]:
+        """Every table that the clock moves."""
+        return tuple(getattr(self, name) for name in _TABLES)
 
     def count(self, name: str, amount: int = 1) -> None:
         if amount:
             self.counters[name] = self.counters.get(name, 0) + amount
 
 
-_TABLES = ("rows", "entities", "pools", "operations")
+_TABLES = ("rows", "entities", "pools", "operations", "retries", "memory", "logs")
 
 
 def fresh(number: int, shards: int) -> ShardState:
@@ -192,6 +207,7 @@ def _core(state: ShardState) -> bytes:
             "counters": state.counters,
             "digest_s": state.digest_s,
             "exemplars": [[*entity, found] for entity, found in state.exemplars.items()],
+            "fleet": state.fleet.fields() if state.fleet else None,
             "heads": {name: getattr(state, name).head_s for name in _TABLES},
             "hot": sorted(state.hot),
             "inbox": state.inbox,
@@ -199,6 +215,7 @@ def _core(state: ShardState) -> bytes:
             "lost_s": state.lost_s,
             "marks": [[*source, mark] for source, mark in state.marks.items()],
             "openings": state.openings,
+            "skeletons": state.skeletons.dump(),
             "progress": [[*source, *astuple(seen)] for source, seen in state.progress.items()],
             "spec_revision": state.spec_revision,
             "specs": state.specs.fields() if state.specs else None,
@@ -222,6 +239,7 @@ def _load_core(state: ShardState, raw: dict[str, Any]) -> None:
         (environment, tenant, service): [(trace, second, failed) for trace, second, failed in found]
         for environment, tenant, service, found in raw["exemplars"]
     }
+    state.fleet = Fleet.read(raw["fleet"]) if raw["fleet"] else None
     state.hot = set(raw["hot"])
     state.inbox = raw["inbox"]
     state.incidents = {one["id"]: Incident.load(one) for one in raw["incidents"]}
@@ -229,6 +247,7 @@ def _load_core(state: ShardState, raw: dict[str, Any]) -> None:
     state.marks = {(topic, partition): mark for topic, partition, mark in raw["marks"]}
     state.openings = raw["openings"]
     state.progress = {(topic, partition): Seen(*seen) for topic, partition, *seen in raw["progress"]}
+    state.skeletons = Traces.load(raw["skeletons"])
     state.spec_revision = raw["spec_revision"]
     state.specs = SpecSet.read(raw["specs"]) if raw["specs"] else None
     state.switches = {scope: (on, time_ms) for scope, (on, time_ms) in raw["switches"].items()}

@@ -182,11 +182,6 @@ def _idle(specs: SpecSet) -> list[str]:
         if rule.level in (Autonomy.APPROVE, Autonomy.AUTO)
         and (rule.environment, rule.tenant, parameter[rule.mitigation]) not in changeable
     ]
-    notes += [
-        f"autonomy {rule.environment}/{rule.tenant}/{rule.mitigation}: approve is like suggest: no command approves"
-        for rule in specs.autonomy
-        if rule.level is Autonomy.APPROVE
-    ]
     ruled = {(rule.environment, rule.tenant) for rule in specs.autonomy}
     notes += [
         f"target {target.id}: no autonomy rule for {target.environment}/{tenant}: changes are suggested, never made"

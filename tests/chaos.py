@@ -7,64 +7,23 @@ ones, kill switches, and spec sets that change in the middle. The world writes r
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from schemas import canonical, journal, tiers
+from schemas import canonical, journal
 from schemas.commands import Outcome, OutcomeReason, OutcomeStatus
+from schemas.fleet import Fleet
 from schemas.journal import Kind, Position, Progress, Quantity, Record, Signed, SourceProgress, Strings, Tick
 from schemas.otlp.columns import SpanKind, Temporality
-from schemas.runbook import (
-    Autonomy,
-    AutonomyRule,
-    Cause,
-    Course,
-    Lift,
-    Limits,
-    Mitigation,
-    OnSilence,
-    Runbook,
-    Scale,
-    Set,
-    Target,
-)
-from schemas.slo import Slo, SpanSli
 from schemas.specs import SpecSet
 from stream import engine, shard
 from stream.effects import Publish
+from tests import chaos_specs
+from tests.chaos_specs import ENVIRONMENT, SERVICES, Service
 
 START_MS = 1_800_000_000_000
 TICK_MS = 500
-ENVIRONMENT = "live"
-SERVICES = ("basket", "search")
-PARAMETERS = {"grow": "pool_size", "shrink": "pool_size", "calm": "backoff", "shed": "endpoint"}
-"""What each mitigation changes; every service has a target for each parameter."""
-CHANGES = ("slo", "sli", "target_ppm", "acts", "mitigation", "target", "autonomy")
-LIMITS = (
-    Limits(),
-    Limits(cooldown_s=0, applies_per_hour_tenant=10, applies_per_hour_target=10, attempts_per_incident=3),
-    Limits(cooldown_s=30, applies_per_hour_target=5, confirm_quiet_ms=5_000, confirm_grace_ms=1_000),
-)
-
-
-@dataclass
-class Service:
-    """One service of one tenant: its fault, and what its pool claims."""
-
-    tenant: str
-    name: str
-    rate: int
-    bad: float = 0.0
-    exhausted: bool = False
-    cured: float = 0.0
-    """Share of the failures that is left while a change stands."""
-    flows: np.ndarray = field(default_factory=lambda: np.zeros(5))
-
-    @property
-    def entity(self) -> tuple[str, str, str]:
-        return (ENVIRONMENT, self.tenant, self.name)
 
 
 class World:
@@ -87,7 +46,7 @@ class World:
         self.standing: dict[str, str] = {}
         """By target the apply command whose change is live in this world."""
         self.answers: list[tuple[int, dict[str, Any]]] = []
-        self.quiet_until = dict.fromkeys(("telemetry", "progress", "ticks", "act", "sampled"), 0)
+        self.quiet_until = dict.fromkeys(("telemetry", "progress", "ticks", "act", "sampled", "fleet", "storm"), 0)
         self.lost = (-1, -1)
         self.answered = 0
         self.mean = self.draw.choice([0.1, 0.4, 1.0])
@@ -98,72 +57,7 @@ class World:
         self.control("specs", {"specs": self.specs.fields(), "revision": self.specs.revision})
 
     def spec_set(self) -> SpecSet:
-        """The spec set of this world, but for one thing that its operator changes now and then."""
-        draw, change = self.draw, self.draw.choice(["", "", *CHANGES])
-        names = [name for name in PARAMETERS if change != "mitigation" or name == "shrink"]
-        plans = [("grow",), ("shrink",), ("grow", "calm", "shed"), ("calm", "grow")]
-        draw.shuffle(plans)
-        usual = draw.choice([Autonomy.AUTO] * 3 + [Autonomy.APPROVE])
-        gone = draw.choice([one.entity for one in self.services])
-        slos = [
-            Slo(
-                name=word,
-                sli=SpanSli(service=name, latency_ms_max=limit_ms, match={"v": "2"} if change == "sli" else {}),
-                target_ppm=target_ppm,
-                tiers=tiers.defaults(target_ppm, 2_592_000)[0][self.first_tier :],
-                acts=limit_ms is None and change != "acts",
-                page_acts=self.page_acts and change != "acts",
-            )
-            for name in SERVICES
-            for word, limit_ms in (("availability", None), ("latency", 250))
-            for target_ppm in (900_000 if change == "target_ppm" else self.target_ppm,)
-            if change != "slo" or (name, word) != (gone[2], "availability")
-        ]
-        return SpecSet(
-            slos=tuple(slos),
-            mitigations=tuple(
-                Mitigation(
-                    name=name,
-                    parameter=PARAMETERS[name],
-                    action=Scale(numerator=2) if PARAMETERS[name] == "pool_size" else Set(value=name),
-                    minimum=8,
-                    maximum=128,
-                    degrades=name == "shed",
-                    temporary=name == "calm",
-                    settle_ms=draw.choice([0, 1000, 5000]),
-                    on_silence=draw.choice(list(OnSilence)),
-                )
-                for name in names
-            ),
-            runbooks=(
-                Runbook(
-                    cause=Cause.POOL_EXHAUSTED,
-                    courses=tuple(
-                        Course(steps=plan, lift=draw.choice(list(Lift))) for plan in plans if set(plan) <= set(names)
-                    ),
-                ),
-            ),
-            targets=tuple(
-                Target(
-                    id=f"{one.tenant}-{one.name}-{parameter}",
-                    actuator="host",
-                    environment=ENVIRONMENT,
-                    tenants=(one.tenant,),
-                    service=one.name,
-                    parameter=parameter,
-                )
-                for one in self.services
-                for parameter in sorted(set(PARAMETERS.values()))
-                if change != "target" or one.entity != gone
-            ),
-            autonomy=tuple(
-                AutonomyRule(environment=ENVIRONMENT, tenant=one.tenant, mitigation=name, level=level)
-                for one in self.services
-                for name in names
-                for level in (draw.choice(list(Autonomy)) if change == "autonomy" else usual,)
-            ),
-            limits=draw.choice(LIMITS),
-        )
+        return chaos_specs.draw(self.draw, self.services, self.target_ppm, self.first_tier, self.page_acts)
 
     def run(self, seconds: int) -> None:
         for number in range(seconds):
@@ -178,7 +72,15 @@ class World:
                 if self._on("ticks"):
                     for _ in range(1 + (self.draw.random() < 0.1)):
                         folded = self.state.mark - 40 * (self.draw.random() < 0.1 * self.mean)
-                        self.append(Kind.TICK, journal.encode_tick(Tick(TICK_MS, max(folded, -1))))
+                        self.append(Kind.TICK, journal.encode_tick(Tick(TICK_MS, max(folded, -1), self._fleet())))
+
+    def _fleet(self) -> Fleet | None:
+        """What ticks say of all shards: at times nothing, an unknown shard, or a storm."""
+        if self.draw.random() < 0.2:
+            return None
+        unknown = (1,) if not self._on("fleet") else ()
+        alarming = 0 if self._on("storm") else 9
+        return Fleet(at_ms=self.now_ms, shards=2, unknown=unknown, tenants=10, alarming=alarming)
 
     def _on(self, what: str) -> bool:
         return self.now_ms >= self.quiet_until[what]
@@ -191,7 +93,14 @@ class World:
                     one.bad = 0.0 if one.bad else draw.choice([0.02, 0.35, 0.35, 0.5, 1.0])
                     one.exhausted = draw.random() < 0.93
                     one.cured = draw.choice([0.0, 0.0, 0.0, 0.02, 0.3, 1.0, 2.5])
-            for what, chance in (("telemetry", 0.01), ("progress", 0.01), ("ticks", 0.006), ("act", 0.01)):
+            for what, chance in (
+                ("telemetry", 0.01),
+                ("progress", 0.01),
+                ("ticks", 0.006),
+                ("act", 0.01),
+                ("fleet", 0.01),
+                ("storm", 0.01),
+            ):
                 if draw.random() < chance * self.mean:
                     self.quiet_until[what] = self.now_ms + draw.choice([2_000, 7_000, 20_000, 70_000])
             if draw.random() < 0.004 * self.mean:

@@ -28,7 +28,7 @@ import yaml
 from detectors.state import DataState
 from schemas import actuator, eventschema
 from schemas.commands import CommandKind, OutcomeReason, OutcomeStatus
-from schemas.events import RefusalReason
+from schemas.refusal import RefusalReason
 from schemas.runbook import Autonomy, Cause
 from stream import cli, settings, specs, topics
 

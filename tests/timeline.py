@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from schemas import canonical, journal, tiers
+from schemas.fleet import Fleet
 from schemas.journal import Kind, Position, Progress, Quantity, Record, Signed, SourceProgress, Strings, Table, Tick
 from schemas.otlp.columns import SpanKind, Temporality
 from schemas.runbook import Autonomy, AutonomyRule, Cause, Course, Limits, Mitigation, Runbook, Scale, Target
@@ -91,6 +92,8 @@ class Timeline:
     tenant: str = TENANT
     """Whose telemetry comes."""
     sampled: bool = False
+    fleet: Fleet | None = field(default_factory=lambda: Fleet(at_ms=START_MS, shards=1, tenants=5))
+    """What ticks tell of all shards: one alone, and nobody alarms; None: nothing."""
     flows: np.ndarray = field(default_factory=lambda: np.zeros(5))
 
     def __post_init__(self) -> None:
@@ -171,7 +174,8 @@ class Timeline:
         self._append(Kind.PROGRESS, journal.encode_progress(Progress("boot", sources)))
 
     def tick(self) -> None:
-        self._append(Kind.TICK, journal.encode_tick(Tick(TICK_MS, self.state.mark)))
+        fleet = self.fleet and self.fleet.model_copy(update={"at_ms": self.now_ms})
+        self._append(Kind.TICK, journal.encode_tick(Tick(TICK_MS, self.state.mark, fleet)))
 
     def control(self, ce_type: str, data: dict[str, Any]) -> None:
         self._signed(Kind.CONTROL, "control", ce_type, data)

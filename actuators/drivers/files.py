@@ -18,7 +18,7 @@ from pathlib import Path
 from actuators.drivers import processes
 from actuators.drivers.errors import DriverError, Permanent, Temporary
 from actuators.drivers.processes import Identity, Report
-from actuators.edits import spans, toml
+from actuators.edits import document, spans
 from actuators.edits.spans import Edit, Refused, Value
 from schemas import actuator
 from schemas.commands import OutcomeReason
@@ -76,7 +76,7 @@ class TakenBack:
 
 def in_force(target: actuator.FileTarget, folder: Path) -> Value:
     """The value in the file now. Raises DriverError."""
-    found = toml.read_value(_bytes(folder / target.file), target.key)
+    found = document.read_value(_bytes(folder / target.file), target.key, target.file)
     if isinstance(found, Refused):
         raise Permanent(found.reason, f"{target.file}: {found.detail}")
     return found
@@ -86,7 +86,7 @@ def plan(target: actuator.FileTarget, folder: Path, value: Value, salt: bytes) -
     """The change that sets the target's key to `value`; nothing is touched. Raises DriverError."""
     path = folder / target.file
     content = _bytes(path)
-    edit = toml.set_value(content, target.key, value, salt, path.name)
+    edit = document.set_value(content, target.key, value, salt, path.name)
     if isinstance(edit, Refused):
         raise Permanent(edit.reason, f"{target.file}: {edit.detail}")
     return _change(content, edit)
@@ -121,7 +121,7 @@ def write(target: actuator.FileTarget, folder: Path, change: Change) -> None:
 def reload(target: actuator.FileTarget, folder: Path, value: Value) -> Observed:
     """Tell every process that runs to read the file, and wait until each says `value`. Raises DriverError.
 
-    A process that does not run is left alone: it reads the file when it starts.
+    One that watches its file itself is not told (signal "none"); one that does not run reads the file when it starts.
     """
     running = [
         (process, identity) for process, identity in _running(target, folder) if processes.tell(process, identity)
@@ -147,7 +147,7 @@ def stands(target: actuator.FileTarget, folder: Path, change: Change) -> Stands:
         return Stands.BEFORE
     if content == change.post_image:
         return Stands.AFTER
-    found = toml.read_value(content, target.key)
+    found = document.read_value(content, target.key, target.file)
     if not isinstance(found, Refused) and spans.same(found, change.before):
         return Stands.BEFORE
     return Stands.AFTER_TOUCHED if not isinstance(found, Refused) and spans.same(found, change.after) else Stands.OTHER
@@ -165,7 +165,9 @@ def take_back(target: actuator.FileTarget, folder: Path, change: Change, salt: b
         case Stands.AFTER:
             _replace(path, content, change.pre_image)
         case Stands.AFTER_TOUCHED:
-            edit = toml.put_back(content, target.key, change.after, change.before, change.raw_before, salt, path.name)
+            edit = document.put_back(
+                content, target.key, change.after, change.before, change.raw_before, salt, path.name
+            )
             if isinstance(edit, Refused):
                 raise Permanent(edit.reason, f"{target.file}: {edit.detail}")
             _replace(path, content, edit.content)
@@ -183,9 +185,12 @@ def take_back(target: actuator.FileTarget, folder: Path, change: Change, salt: b
 def undo(target: actuator.FileTarget, folder: Path, before: str) -> str:
     """How a person takes the change back by hand."""
     told = [
-        f"kill -{process.signal.removeprefix('SIG')} $(cat {folder / process.pid_file})" for process in target.processes
+        f"kill -{process.signal.removeprefix('SIG')} $(cat {folder / process.pid_file})"
+        for process in target.processes
+        if process.signal != actuator.NO_SIGNAL
     ]
-    return f"set {target.key} to {before} in {folder / target.file}, then: {'; '.join(told)}"
+    then = f", then: {'; '.join(told)}" if told else ""
+    return f"set {target.key} to {before} in {folder / target.file}{then}"
 
 
 def _change(content: bytes, edit: Edit) -> Change:

@@ -79,8 +79,10 @@ def identify(process: actuator.Process, folder: Path) -> Identity | None:
 def tell(process: actuator.Process, identity: Identity) -> bool:
     """Send the target's signal to this very process; False if it has ended. Raises DriverError if we may not.
 
-    One that would die of it is spared: what it says of itself then decides.
+    One that would die of it is spared, one that watches its file itself is not told: what it says of itself decides.
     """
+    if process.signal == actuator.NO_SIGNAL:
+        return alive(identity)
     try:
         handle = os.pidfd_open(identity.pid)
     except ProcessLookupError:
@@ -103,6 +105,8 @@ def tell(process: actuator.Process, identity: Identity) -> bool:
 
 def hears(process: actuator.Process, identity: Identity) -> bool:
     """False if the process would die of its reload signal: perhaps the pid file names another program."""
+    if process.signal == actuator.NO_SIGNAL:
+        return True
     bit = 1 << (signal.Signals[process.signal] - 1)
     try:
         lines = Path(f"/proc/{identity.pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,6 +1,6 @@
 """One value of a file is replaced where it stands: what an edit is, and the proof that it changed nothing else.
 
-Formats differ in how a value is found and written (see `toml`); the splice and the comparison of the two parsed trees
+Formats differ in how a value is found and written (see `layout`); the splice and the comparison of the two parsed trees
 are the same.
 """
 
@@ -11,7 +11,6 @@ from typing import Any
 from schemas.commands import OutcomeReason
 
 CONTENT_BYTES_MAX = 1 << 20  # a larger configuration file is none; it is kept whole in memory and in the ledger
-INTEGER_MAX = 2**63 - 1  # what every reader of TOML must take
 
 Value = int | str | bool
 Path = tuple[str, ...]
@@ -43,6 +42,11 @@ class Refused:
 
     reason: OutcomeReason
     detail: str
+
+
+def refused(detail: str) -> Refused:
+    """The file or the value does not allow the edit."""
+    return Refused(OutcomeReason.EDIT_REFUSED, detail)
 
 
 def splice(content: bytes, span: Span, raw: bytes) -> bytes:

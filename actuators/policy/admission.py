@@ -43,6 +43,12 @@ class Facts:
     """The apply command whose change of this target still waits for its word."""
     frozen: str | None
     """Why this target is not touched until a person has looked."""
+    target_applies_last_hour: int = 0
+    target_applies_max: int | None = None
+    """Most applies of this target within an hour, whoever orders them; None: no limit but the actuator's own."""
+    since_applied_ms: int | None = None
+    """Time since this target was last changed; None: never, as far as the ledger knows."""
+    cooldown_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,10 @@ def _known(command: Command, facts: Facts) -> FileTarget | Refusal:
         return Refusal(
             OutcomeReason.MITIGATION_NOT_ALLOWED, f"{command.mitigation[:100]} is not on the tenant's allow list"
         )
+    without = [tenant for tenant in target.tenants if not _leave(facts.actuator, target, tenant, command.mitigation)]
+    if without:
+        detail = f"target {target.id} serves {len(target.tenants)} tenants, {len(without)} of them gave no leave"
+        return Refusal(OutcomeReason.TENANT_NOT_ALLOWED, detail)
     return target
 
 
@@ -142,6 +152,18 @@ def _untimely(command: Command, facts: Facts) -> Refusal | None:
         return Refusal(
             OutcomeReason.CAP_REACHED, f"{facts.applies_last_hour} applies in the last hour, the cap is {limit}"
         )
+    return _target_rested(facts)
+
+
+def _target_rested(facts: Facts) -> Refusal | None:
+    """What only the target's own side can count: all changes of it, by whatever shard they were ordered."""
+    since_ms, most = facts.since_applied_ms, facts.target_applies_max
+    if since_ms is not None and since_ms < facts.cooldown_ms:
+        detail = f"the target was changed {since_ms} ms ago, it rests for {facts.cooldown_ms} ms"
+        return Refusal(OutcomeReason.CAP_REACHED, detail)
+    if most is not None and facts.target_applies_last_hour >= most:
+        detail = f"{facts.target_applies_last_hour} applies of the target in the last hour, the cap is {most}"
+        return Refusal(OutcomeReason.CAP_REACHED, detail)
     return None
 
 
@@ -176,6 +198,14 @@ def _absolute(command: Command, in_force: int | str | bool) -> int | str | bool 
             return in_force * numerator // denominator
         case _:
             assert_never(command.action)
+
+
+def _leave(actuator: Actuator, target: FileTarget, tenant: str, mitigation: str) -> bool:
+    """True where this tenant of the target allows the mitigation: the change reaches every one of them."""
+    return any(
+        (one.environment, one.tenant) == (target.environment, tenant) and mitigation in one.mitigations
+        for one in actuator.allow
+    )
 
 
 def _covers(leave: Allow, command: Command) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from schemas.events import RefusalReason
 from schemas.identity import Entity
+from schemas.refusal import RefusalReason
 from schemas.runbook import Amplifier, Autonomy, Cause, Course, Lift, Mitigation, Target
 from schemas.specs import SpecSet
 

@@ -83,6 +83,8 @@ class Attempt:
     why: str = ""
     """The same in a sentence."""
     trials: list[Trial] = field(default_factory=list)
+    control: dict[str, list[int]] = field(default_factory=dict)
+    """Errors and requests before the decision of tenants that nothing was done for, by the hash of their name."""
 
     @property
     def live_ms(self) -> int | None:
@@ -134,6 +136,8 @@ class Incident:
     cause: str | None = None
     cause_at_ms: int = 0
     amplifiers: list[str] = field(default_factory=list)
+    use_ratio_milli: int = 1_000
+    """How long connections are held by the latest diagnosis, over their usual time."""
     refusal: str = ""
     suggested: str = ""
     attempts: list[Attempt] = field(default_factory=list)

@@ -2,14 +2,18 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from examples.acme import config, pool, telemetry
+from examples.acme import config, leak, pool, telemetry
 
 
 class Backend:
-    """Pool, replica and telemetry under one running configuration, which `reload` replaces."""
+    """Pool, replica and telemetry under one running configuration, which `reload` replaces.
+
+    Other tenants may live on the same process: each has telemetry of its own, and all of them share the pool.
+    """
 
     def __init__(
         self,
@@ -17,18 +21,27 @@ class Backend:
         replica: pool.Replica,
         identity: telemetry.Identity,
         now_ns: Callable[[], int],
+        others: Sequence[str] = (),
+        memory: leak.Leak | None = None,
     ) -> None:
         self.running = running
         self.replica = replica
+        self.memory = memory or leak.Leak(0)
         self.generation = 1
         self.reload_error = ""
         self.pool = pool.Pool(running.pool_size)
-        database = telemetry.Database(running.pool_name, running.database, running.address)
-        self.telemetry = telemetry.Telemetry(identity, database, self.pool, now_ns())
         self.now_ns = now_ns
+        database = telemetry.Database(running.pool_name, running.database, running.address)
+        self.of_tenant = {
+            tenant: telemetry.Telemetry(
+                replace(identity, tenant=tenant), database, self.pool, now_ns(), self.memory.limit_bytes
+            )
+            for tenant in (identity.tenant, *others)
+        }
+        self.telemetry = self.of_tenant[identity.tenant]
         self._identity = identity
 
-    async def query(self) -> tuple[telemetry.Interval, telemetry.Interval | None]:
+    async def query(self, told: telemetry.Telemetry) -> tuple[telemetry.Interval, telemetry.Interval | None]:
         """Wait for a connection, then query: both times. No query is sent if no connection came free in time."""
         start_ns = self.now_ns()
         try:
@@ -42,8 +55,8 @@ class Backend:
             self.pool.release()
         wait = telemetry.Interval(start_ns, query_start_ns)
         query = telemetry.Interval(query_start_ns, self.now_ns())
-        self.telemetry.wait_time.add(wait.seconds)
-        self.telemetry.use_time.add(query.seconds)
+        told.wait_time.add(wait.seconds)
+        told.use_time.add(query.seconds)
         return wait, query
 
     def reload(self, path: Path, *, resize: bool = True) -> None:
@@ -57,10 +70,13 @@ class Backend:
             self.reload_error = str(error)
             print(f"configuration kept, the new one is refused: {error}", file=sys.stderr, flush=True)
             return
+        if new.generation != self.running.generation:
+            self.memory.recycle()
         self.running = new
         self.generation += 1
         self.reload_error = ""
-        self.telemetry.pool_size = new.pool_size
+        for told in self.of_tenant.values():
+            told.pool_size = new.pool_size
         if resize:
             self.pool.resize(new.pool_size)
 
@@ -75,4 +91,5 @@ class Backend:
             "pool_size": self.running.pool_size,
             "acquire_timeout_ms": self.running.acquire_timeout_ms,
             "endpoints": self.running.endpoints,
+            "workers_generation": self.running.generation,
         }

@@ -3,7 +3,8 @@
     python -m examples.acme.clients --folder world/acme-corp --url http://127.0.0.1:8080 --tabs 120
 
 The retry policy is client.json in the folder, read again twice a second and more. GET /stats shows what the tabs
-themselves saw, second by second; POST /tabs {"tabs": 280} opens or closes tabs.
+themselves saw, second by second; POST /tabs {"tabs": 280} opens or closes tabs. Beside them may be tabs that only look
+at the catalog, for which the service needs no connection.
 """
 
 import argparse
@@ -20,16 +21,17 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from examples.acme import http_client, process, retry
+from examples.acme import http_client, process, retry, trace
 
 SECONDS_KEPT = 60
 POLICY_READ_S = 0.25
 TABS_MAX = 2_000  # beyond, this process itself would be the bottleneck
 PATHS = ("/orders", "/search", "/recommendations")  # the last is not critical
 WEIGHTS = (0.5, 0.25, 0.25)
+CATALOG = "/catalog"
 FAILED = 0  # instead of a status: no answer in time, or no connection
 
-Send = Callable[[str], Awaitable[int]]
+Send = Callable[[str, trace.Attempt], Awaitable[int]]
 
 
 @dataclass(slots=True)
@@ -91,6 +93,8 @@ class Fleet:
     stats: Stats
     tabs: list[asyncio.Task[None]] = field(default_factory=list)
     opened: int = 0
+    lookers: list[asyncio.Task[None]] = field(default_factory=list)
+    """Tabs that only look at the catalog."""
 
     def open(self, tabs: int) -> None:
         """Open or close tabs until there are so many."""
@@ -100,31 +104,43 @@ class Fleet:
             self.opened += 1
             self.tabs.append(asyncio.create_task(self._browse(self.opened)))
 
-    async def _browse(self, number: int) -> None:
+    def look(self, tabs: int) -> None:
+        """Open or close tabs of those who only look until there are so many."""
+        while len(self.lookers) > tabs:
+            self.lookers.pop().cancel()
+        while len(self.lookers) < tabs:
+            self.opened += 1
+            self.lookers.append(asyncio.create_task(self._browse(self.opened, (CATALOG,), (1.0,))))
+
+    async def _browse(self, number: int, paths: tuple[str, ...] = PATHS, weights: tuple[float, ...] = WEIGHTS) -> None:
         rng = random.Random(f"{self.seed}/{number}")
+        ids = random.Random(f"{self.seed}/{number}/ids")
         send = self.send_for_tab(number)
         await asyncio.sleep(rng.uniform(0.0, self.think_ms / 1000))  # tabs do not open on one beat
         while True:
             await asyncio.sleep(rng.expovariate(1000 / self.think_ms))
-            await self._operate(rng.choices(PATHS, WEIGHTS)[0], send, rng)
+            await self._operate(rng.choices(paths, weights)[0], send, rng, ids)
 
-    async def _operate(self, path: str, send: Send, rng: random.Random) -> None:
+    async def _operate(self, path: str, send: Send, rng: random.Random, ids: random.Random) -> None:
         """One thing the user wants: attempts until one succeeds or the policy, as it is by then, allows no more."""
-        attempt = 1
-        while not (done := await self._attempt(path, send)) and attempt < self.policy.attempts:
-            await asyncio.sleep(self.policy.wait_ms(attempt, rng) / 1000)
-            attempt += 1
+        number, trace_id = 1, ids.randbytes(16)
+        while True:
+            done = await self._attempt(path, trace.Attempt(trace_id, ids.randbytes(8), number), send)
+            if done or number >= self.policy.attempts:
+                break
+            await asyncio.sleep(self.policy.wait_ms(number, rng) / 1000)
+            number += 1
         second = self.stats.current()
         second.operations += 1
         second.operations_failed += not done
 
-    async def _attempt(self, path: str, send: Send) -> bool:
+    async def _attempt(self, path: str, attempt: trace.Attempt, send: Send) -> bool:
         loop = asyncio.get_running_loop()
         start_s = loop.time()
         timed_out = False
         try:
             async with asyncio.timeout(self.limit_ms / 1000):
-                status = await send(path)
+                status = await send(path, attempt)
         except TimeoutError:
             status, timed_out = FAILED, True
         except OSError:
@@ -138,20 +154,21 @@ class Fleet:
         return good
 
 
-def browser(host: str, port: int) -> Callable[[int], Send]:
-    """Tabs that use the network: one keep-alive connection each, cut off when the tab's patience ends."""
-    requests = {path: http_client.request(host, port, path) for path in PATHS}
+def browser(host: str, port: int, tenant: str = "") -> Callable[[int], Send]:
+    """Tabs that use the network: one keep-alive connection each, cut off when the tab's patience ends. They name
+    their tenant where several share the service."""
+    whose = f"x-tenant: {tenant}\r\n" if tenant else ""
 
     def for_tab(_number: int) -> Send:
         connection: http_client.Connection | None = None
 
-        async def send(path: str) -> int:
+        async def send(path: str, attempt: trace.Attempt) -> int:
             nonlocal connection
             if connection is None or connection.closed:
                 loop = asyncio.get_running_loop()
                 _, connection = await loop.create_connection(http_client.Connection, host, port)
             try:
-                return await connection.get(requests[path])
+                return await connection.get(http_client.request(host, port, path, whose + trace.headers(attempt)))
             except asyncio.CancelledError:
                 connection.abort()
                 raise
@@ -184,8 +201,7 @@ def application(fleet: Fleet) -> web.Application:
         return web.json_response({"seconds": [second.shown() for second in fleet.stats.complete()]})
 
     async def show_config(_request: web.Request) -> web.Response:
-        policy = fleet.policy
-        shown = {"pid": os.getpid(), "tabs": len(fleet.tabs), "attempts": policy.attempts, "backoff": policy.backoff}
+        shown = {"pid": os.getpid(), "tabs": len(fleet.tabs), **fleet.policy.shown()}
         return web.json_response(shown)
 
     async def set_tabs(request: web.Request) -> web.Response:
@@ -208,7 +224,7 @@ async def run(arguments: argparse.Namespace) -> None:
     assert target.hostname is not None, "--url needs a host"
     assert target.port is not None, "--url needs a port"
     fleet = Fleet(
-        send_for_tab=browser(target.hostname, target.port),
+        send_for_tab=browser(target.hostname, target.port, arguments.tenant),
         policy=retry.parse(path.read_text(encoding="utf-8")),
         limit_ms=arguments.limit_ms,
         think_ms=arguments.think_ms,
@@ -217,10 +233,12 @@ async def run(arguments: argparse.Namespace) -> None:
     )
     following = asyncio.create_task(follow_policy(path, fleet))
     fleet.open(arguments.tabs)
+    fleet.look(arguments.lookers)
     try:
         await process.serve(application(fleet), arguments.folder / "run", "clients", arguments.port, lambda: None)
     finally:
         fleet.open(0)
+        fleet.look(0)
         following.cancel()
 
 
@@ -229,6 +247,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--folder", type=Path, required=True, help="holds client.json and run/")
     options.add_argument("--url", required=True, help="of the service")
     options.add_argument("--tabs", type=int, default=120)
+    options.add_argument("--lookers", type=int, default=0, help="tabs that only look at the catalog")
+    options.add_argument("--tenant", default="", help="told with each request, where several share the service")
     options.add_argument("--limit-ms", type=float, default=400.0, help="a tab's patience with one attempt")
     options.add_argument("--think-ms", type=float, default=1200.0, help="mean pause between operations")
     options.add_argument("--seed", default="acme")

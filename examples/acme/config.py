@@ -6,6 +6,7 @@ from pathlib import Path
 
 POOL_SIZE_MAX = 1_000  # a larger number is a slip of the finger: the replica itself takes 80 queries at once
 TIMEOUT_MS_MAX = 60_000  # longer than any browser waits
+GENERATION_MAX = 1_000_000  # one more for each restart
 
 
 class ConfigError(ValueError):
@@ -20,6 +21,8 @@ class Config:
     database: str
     address: str
     endpoints: dict[str, bool]
+    generation: int
+    """Of the service's workers: another number than the running one has them recycled."""
 
 
 def read(path: Path) -> Config:
@@ -41,6 +44,7 @@ def parse(text: str) -> Config:
             database=replica["database"],
             address=replica["address"],
             endpoints=dict(endpoints),
+            generation=tree["server"]["generation"],
         )
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"not TOML: {error}") from error
@@ -48,6 +52,7 @@ def parse(text: str) -> Config:
         raise ConfigError(f"a key is missing or of another kind: {error}") from error
     _check_number("database.replica.pool_size", config.pool_size, POOL_SIZE_MAX)
     _check_number("database.replica.acquire_timeout_ms", config.acquire_timeout_ms, TIMEOUT_MS_MAX)
+    _check_number("server.generation", config.generation, GENERATION_MAX)
     for name, on in config.endpoints.items():
         if not isinstance(on, bool):
             raise ConfigError(f"endpoints.{name}: expected true or false, found {on!r}")

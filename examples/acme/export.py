@@ -4,35 +4,57 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from examples.acme import telemetry
 
-EXPORT_S = 0.5
-BACKLOG_RECORDS_MAX = 480  # two minutes at four records a second
+BACKLOG_RECORDS_MAX = 720  # two minutes at six records a second
 RETRY_S = 1.0
 SEND_MS = 5_000  # a broker that is silent for longer is away
 DRAIN_S = 2.0  # at a clean end the last records get this long
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds between two exports of each signal."""
+
+    spans_s: float
+    metrics_s: float
+    logs_s: float
+
+
+PACES = {
+    "fast": Pace(0.5, 0.5, 0.5),
+    "default": Pace(5.0, 60.0, 1.0),  # what the OpenTelemetry SDKs do if nobody tells them otherwise
+}
+
+
 class Exporter:
-    """Every half second one record of spans and one of metrics; while Kafka is away the newest records are kept.
+    """Now and then one record of each signal; while Kafka is away the newest records are kept.
 
     An empty `bootstrap` exports to nowhere: everything is built, counted and dropped.
     """
 
     def __init__(
-        self, source: telemetry.Telemetry, bootstrap: str, topic_prefix: str, say: Callable[[str], None]
+        self,
+        sources: Sequence[telemetry.Telemetry],
+        bootstrap: str,
+        topic_prefix: str,
+        say: Callable[[str], None],
+        pace: Pace = PACES["fast"],
     ) -> None:
-        self._source = source
+        self._sources = tuple(sources)
         self._bootstrap = bootstrap
         self._say = say
+        self._pace = pace
         self._spans_topic = f"{topic_prefix}otlp_spans"
         self._metrics_topic = f"{topic_prefix}otlp_metrics"
+        self._logs_topic = f"{topic_prefix}otlp_logs"
         self.backlog: deque[tuple[str, bytes]] = deque()
         self._filled = asyncio.Event()
         self.dropped = 0
@@ -41,12 +63,19 @@ class Exporter:
     async def run(self) -> None:
         """Export until cancelled; then send what is left, within a limit."""
         sender = asyncio.create_task(self._send_all()) if self._bootstrap else None
+        collects = (
+            (self._collect_spans, self._pace.spans_s),
+            (self._collect_metrics, self._pace.metrics_s),
+            (self._collect_logs, self._pace.logs_s),
+        )
+        tasks = [asyncio.create_task(_every(seconds, collect)) for collect, seconds in collects]
         try:
-            while True:
-                await asyncio.sleep(EXPORT_S)
-                self._collect()
+            await asyncio.gather(*tasks)
         finally:
-            self._collect()
+            for task in tasks:
+                task.cancel()
+            for collect, _ in collects:
+                collect()
             if sender is not None:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(DRAIN_S):
@@ -56,9 +85,17 @@ class Exporter:
                 with suppress(asyncio.CancelledError):
                     await sender
 
-    def _collect(self) -> None:
-        self.keep(self._spans_topic, self._source.spans())
-        self.keep(self._metrics_topic, self._source.metrics(time.time_ns()))
+    def _collect_spans(self) -> None:
+        for source in self._sources:
+            self.keep(self._spans_topic, source.spans())
+
+    def _collect_metrics(self) -> None:
+        for source in self._sources:
+            self.keep(self._metrics_topic, source.metrics(time.time_ns()))
+
+    def _collect_logs(self) -> None:
+        for source in self._sources:
+            self.keep(self._logs_topic, source.logbook.export())
 
     def keep(self, topic: str, payload: bytes) -> None:
         if not payload or not self._bootstrap:
@@ -98,3 +135,9 @@ class Exporter:
                 await producer.send_and_wait(record[0], record[1])
                 if self.backlog and self.backlog[0] is record:
                     self.backlog.popleft()
+
+
+async def _every(seconds: float, do: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        do()

@@ -61,8 +61,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-def request(host: str, port: int, path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: Mozilla/5.0\r\nAccept: */*\r\n\r\n".encode()
+def request(host: str, port: int, path: str, headers: str = "") -> bytes:
+    """A GET request; `headers` are more header lines, each with its line end."""
+    head = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: Mozilla/5.0\r\nAccept: */*\r\n"
+    return f"{head}{headers}\r\n".encode()
 
 
 def answer(received: bytes | bytearray) -> tuple[int, int, bool]:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -66,9 +66,10 @@ async def serve(app: web.Application, folder: Path, name: str, port: int, on_han
 
 
 @asynccontextmanager
-async def exporting(source: telemetry.Telemetry, arguments: argparse.Namespace) -> AsyncIterator[None]:
+async def exporting(sources: Sequence[telemetry.Telemetry], arguments: argparse.Namespace) -> AsyncIterator[None]:
     """Telemetry leaves while the body runs; what is left goes out at its end."""
-    exporter = export.Exporter(source, arguments.kafka, arguments.topic_prefix, say)
+    pace = export.PACES[arguments.telemetry]
+    exporter = export.Exporter(sources, arguments.kafka, arguments.topic_prefix, say, pace)
     task = asyncio.create_task(exporter.run())
     try:
         yield
@@ -99,5 +100,6 @@ def options(description: str | None, service: str) -> argparse.ArgumentParser:
     parser.add_argument("--environment", default="demo", help="deployment.environment.name")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one; see run/*.port")
     parser.add_argument("--kafka", default="", help="bootstrap servers; empty exports to nowhere")
-    parser.add_argument("--topic-prefix", default="", help="put before otlp_spans and otlp_metrics")
+    parser.add_argument("--topic-prefix", default="", help="put before otlp_spans and the others")
+    parser.add_argument("--telemetry", choices=sorted(export.PACES), default="fast", help="how often it is exported")
     return parser

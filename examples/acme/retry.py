@@ -1,11 +1,14 @@
-"""How a browser tab tries again: the retry policy, read from a JSON file, and its waiting times."""
+"""How a browser tab tries again: the retry policy, read from a JSON file with comments, and its waiting times."""
 
 import json
 import random
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 ATTEMPTS_MAX = 100  # beyond this a tab would never come to an end within a demo
+COMMENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+"""A comment, or a string, which may hold what looks like one."""
 
 
 class PolicyError(ValueError):
@@ -38,10 +41,22 @@ class Policy:
             return sum(retry * self.step_ms for retry in retries)
         return sum(min(self.cap_ms, self.base_ms * 2.0 ** (retry - 1)) / 2 for retry in retries)
 
+    def shown(self) -> dict[str, object]:
+        """The running values, for GET /admin/config: whole numbers as the file writes them."""
+        times = {"step_ms": self.step_ms, "base_ms": self.base_ms, "cap_ms": self.cap_ms}
+        whole = {name: int(value) if value.is_integer() else value for name, value in times.items()}
+        return {"attempts": self.attempts, "backoff": self.backoff, **whole}
+
+
+def without_comments(text: str) -> str:
+    """JSON as people write it without what people wrote for each other."""
+    return COMMENT.sub(lambda found: found[0] if found[0].startswith('"') else " ", text)
+
 
 def parse(text: str) -> Policy:
+    """The policy in the text of a client.json; PolicyError if it holds none."""
     try:
-        retry = json.loads(text)["retry"]
+        retry = json.loads(without_comments(text))["retry"]
         policy = Policy(
             attempts=retry["attempts"],
             backoff=retry["backoff"],

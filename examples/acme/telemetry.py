@@ -1,4 +1,4 @@
-"""What a process of the example says about itself: OTLP spans and pool metrics, named by the semantic conventions."""
+"""What a process of the example says about itself: OTLP spans, metrics and logs, named by the semantic conventions."""
 
 import random
 import resource
@@ -16,7 +16,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, M
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from examples.acme import pool
+from examples.acme import logbook, pool, trace
 
 REQUESTS_HELD_MAX = 20_000  # between two exports; more than a minute of 300 a second
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)  # the SDKs' usual bounds
@@ -49,6 +49,11 @@ class Request:
     whole: Interval
     wait: Interval | None
     query: Interval | None
+    parent: trace.Attempt | None = None
+    """Who asked, as far as the request told."""
+    call: Interval | None = None
+    """To an external interface, by way of the egress host."""
+    call_error: str = ""
 
 
 @dataclass(slots=True)
@@ -84,9 +89,14 @@ class Database:
 
 
 class Telemetry:
-    """Gathers requests and times; `spans` and `metrics` give the next export as protobuf bytes."""
+    """Gathers requests and times; `spans` and `metrics` give the next export as protobuf bytes, as does its logbook.
 
-    def __init__(self, identity: Identity, database: Database, connections: pool.Pool, start_ns: int) -> None:
+    `memory_limit` is the container's in bytes, 0 where it has none.
+    """
+
+    def __init__(
+        self, identity: Identity, database: Database, connections: pool.Pool, start_ns: int, memory_limit: int = 0
+    ) -> None:
         self.wait_time = Histogram()
         self.use_time = Histogram()
         self.pool_size = connections.size  # as the process reports it
@@ -102,11 +112,14 @@ class Telemetry:
                 }
             )
         )
+        self.logbook = logbook.Logbook(self._resource, identity.tenant, identity.instance)
+        self.egress = ""  # what spans call the way out of the house
+        self._memory_limit = memory_limit
         self._database = database
         self._pool = connections
         self._start_ns = start_ns
         self._requests: list[Request] = []
-        self._templates: dict[tuple[str, str, int, str], Span] = {}
+        self._templates: dict[tuple[str, str, int, str, int], Span] = {}
         self._rng = random.Random(identity.instance)
 
     def record(self, request: Request) -> None:
@@ -128,17 +141,22 @@ class Telemetry:
         block = message.resource_spans.add(resource=self._resource)
         spans = block.scope_spans.add(scope=SCOPE).spans
         for request in requests:
-            ids = self._rng.randbytes(40)
-            trace_id, parent_id = ids[:16], ids[16:24]
+            ids = self._rng.randbytes(48)
+            asked = request.parent or trace.Attempt(ids[:16], b"", 1)
+            trace_id, own_id = asked.trace_id, ids[16:24]
             if request.query is not None:
-                template = self._template("query", request.route, 0, "")
-                _add(spans.add(), template, trace_id, ids[24:32], parent_id, request.query)
+                template = self._template("query", request.route)
+                _add(spans.add(), template, trace_id, ids[24:32], own_id, request.query)
             if request.wait is not None:
-                template = self._template("wait", "", 0, request.error_type if request.query is None else "")
-                _add(spans.add(), template, trace_id, ids[32:40], parent_id, request.wait)
+                template = self._template("wait", error_type=request.error_type if request.query is None else "")
+                _add(spans.add(), template, trace_id, ids[32:40], own_id, request.wait)
+            if request.call is not None:
+                template = self._template("call", error_type=request.call_error)
+                _add(spans.add(), template, trace_id, ids[40:48], own_id, request.call)
             if request.status:
-                template = self._template("server", request.route, request.status, request.error_type)
-                _add(spans.add(), template, trace_id, parent_id, b"", request.whole)
+                resends = asked.number - 1
+                template = self._template("server", request.route, request.status, request.error_type, resends)
+                _add(spans.add(), template, trace_id, own_id, asked.span_id, request.whole)
         return message.SerializeToString()
 
     def metrics(self, now_ns: int) -> bytes:
@@ -159,6 +177,10 @@ class Telemetry:
         memory = metrics.add(name="process.memory.usage", unit="By").sum
         memory.aggregation_temporality = CUMULATIVE
         memory.data_points.add(start_time_unix_nano=self._start_ns, time_unix_nano=now_ns, as_int=memory_bytes())
+        if self._memory_limit:
+            limit = metrics.add(name="k8s.container.memory.limit", unit="By").sum
+            limit.aggregation_temporality = CUMULATIVE
+            limit.data_points.add(start_time_unix_nano=self._start_ns, time_unix_nano=now_ns, as_int=self._memory_limit)
         return message.SerializeToString()
 
     def _add_sum(self, metric: Metric, name: str, unit: str, values: Mapping[str, int], now_ns: int) -> None:
@@ -189,13 +211,13 @@ class Telemetry:
             explicit_bounds=BOUNDS_S,
         )
 
-    def _template(self, kind: str, route: str, status: int, error_type: str) -> Span:
-        key = (kind, route, status, error_type)
+    def _template(self, kind: str, route: str = "", status: int = 0, error_type: str = "", resends: int = 0) -> Span:
+        key = (kind, route, status, error_type, resends)
         if key not in self._templates:
-            self._templates[key] = self._new_template(kind, route, status, error_type)
+            self._templates[key] = self._new_template(*key)
         return self._templates[key]
 
-    def _new_template(self, kind: str, route: str, status: int, error_type: str) -> Span:
+    def _new_template(self, kind: str, route: str, status: int, error_type: str, resends: int) -> Span:
         attributes: dict[str, str | int]
         match kind:
             case "server":
@@ -207,6 +229,8 @@ class Telemetry:
                     "url.scheme": "http",
                     "http.response.status_code": status,
                 }
+                if resends:  # the convention leaves it out at zero
+                    attributes["http.request.resend_count"] = resends
             case "query":
                 table = route.strip("/")
                 name, span_kind = f"SELECT {table}", Span.SPAN_KIND_CLIENT
@@ -221,6 +245,9 @@ class Telemetry:
             case "wait":
                 name, span_kind = "pool.acquire", Span.SPAN_KIND_INTERNAL
                 attributes = {"db.client.connection.pool.name": self._database.pool_name}
+            case "call":
+                name, span_kind = "GET", Span.SPAN_KIND_CLIENT
+                attributes = {"http.request.method": "GET", "server.address": self.egress, "server.port": 3128}
             case _:
                 raise AssertionError(f"no such kind of span: {kind}")
         span = Span(name=name, kind=span_kind)

@@ -22,7 +22,7 @@ KNEE = 80
 async def settle_forever(source: backend.Backend) -> None:
     """One job after the other; what got no connection is still there for the next round."""
     while True:
-        wait, query = await source.query()
+        wait, query = await source.query(source.telemetry)
         if query is not None:
             whole = telemetry.Interval(wait.start_ns, query.end_ns)
             source.telemetry.record(telemetry.Request("/orders", 0, "", whole, wait, query))
@@ -44,7 +44,7 @@ async def run(arguments: argparse.Namespace) -> None:
     app.router.add_get("/admin/config", show_config)
     jobs = [asyncio.create_task(settle_forever(source)) for _ in range(JOBS)]
     try:
-        async with process.exporting(source.telemetry, arguments):
+        async with process.exporting([source.telemetry], arguments):
             await process.serve(app, arguments.folder / "run", "worker", arguments.port, on_hangup)
     finally:
         for job in jobs:

@@ -46,6 +46,18 @@ class Status(IntEnum):
     ERROR = 2
 
 
+class Severity(IntEnum):
+    """How bad a log record says that its event is: OTLP's 24 numbers in their six classes."""
+
+    UNSPECIFIED = 0
+    TRACE = 1
+    DEBUG = 2
+    INFO = 3
+    WARN = 4
+    ERROR = 5
+    FATAL = 6
+
+
 class PointKind(IntEnum):
     """What a data point measures."""
 
@@ -77,7 +89,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """The entity that one ResourceSpans or ResourceMetrics block speaks for; blocks that are equal are not merged."""
+    """The entity that one ResourceSpans, ResourceLogs or ResourceMetrics block speaks for.
+
+    Blocks that are equal are not merged.
+    """
 
     attributes: Mapping[str, Scalar]
     """Scalars only. A key given two different values names nothing and is left out: a tenant must be certain."""
@@ -87,7 +102,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """All attributes of a record's spans (or points) in one flat table of m rows, in the order of their owners."""
+    """All attributes of a record's spans (points, log records) in one flat table of m rows, in their owners' order."""
 
     owner: NDArray[np.int32]
     """(m,) row of the span or point that carries it."""
@@ -140,6 +155,38 @@ class Spans:
 
     def __len__(self) -> int:
         return len(self.span_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """The log records of one OTLP record."""
+
+    strings: tuple[str, ...]
+    resources: tuple[Resource, ...]
+    resource: NDArray[np.int32]
+    """(n,) place in `resources`."""
+    scope: NDArray[np.int32]
+    """(n,) code of the instrumentation scope's name."""
+    time_ns: NDArray[np.int64]
+    """(n,) Unix nanoseconds of the event, else of its observation, 0 where the exporter gave neither."""
+    severity: NDArray[np.uint8]
+    """(n,) OTLP's number, 1 (TRACE) to 24 (FATAL4); 0 where it gave none, and for numbers that OTLP does not have."""
+    severity_text: NDArray[np.int32]
+    """(n,) code of the severity as the source wrote it."""
+    body_kind: NDArray[np.uint8]
+    """(n,) ValueKind."""
+    body: NDArray[np.int32]
+    """(n,) code of the text: the body itself, or of a map what stands under `message` or `msg`; 0 for no text."""
+    event_name: NDArray[np.int32]
+    """(n,) code of the event's name."""
+    trace_id: NDArray[np.uint8]
+    """(n, 16) all 0 where the record belongs to no trace."""
+    span_id: NDArray[np.uint64]
+    """(n,) big-endian reading of the 8 bytes; 0 where the record belongs to no span."""
+    attributes: Attributes
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
 
 
 @dataclass(frozen=True, slots=True)

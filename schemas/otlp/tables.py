@@ -1,4 +1,4 @@
-"""What spans and metrics have in common: the table of strings, resources and attributes."""
+"""What spans, logs and metrics have in common: the table of strings, resources and attributes."""
 
 from collections.abc import Iterable, Sequence
 
@@ -60,6 +60,11 @@ def _scalar(value: AnyValue) -> Scalar | None:
             return value.double_value
         case _:
             return None
+
+
+def kind(value: AnyValue) -> ValueKind:
+    """Which member of AnyValue is set; NONE for one that this version does not know."""
+    return _KINDS.get(value.WhichOneof("value"), ValueKind.NONE)
 
 
 def attributes(codes: Codes, owners: Sequence[Iterable[KeyValue]]) -> Attributes:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from actuators.drivers import files
 from actuators.drivers.processes import Report
-from actuators.edits import secrets, spans, toml
+from actuators.edits import document, secrets, spans
 from actuators.ledger import Entry
 from actuators.policy.admission import Refusal
 from schemas.commands import Command, CommandKind, Outcome, OutcomeReason, OutcomeStatus, Reload
@@ -39,7 +39,7 @@ def changed(
 ) -> Outcome:
     """What is true of a change. Its values, diff and hashes are those of the change, whichever way it went since."""
     entry, change, target = about.entry, about.entry.change, about.entry.target
-    hidden = toml.looks_secret(target.key, change.before) or toml.looks_secret(target.key, change.after)
+    hidden = document.looks_secret(target.key, change.before) or document.looks_secret(target.key, change.after)
 
     def shown(text: str) -> str:
         return secrets.hashed(text, about.salt) if hidden and text else _cut(text, VALUE_CHARACTERS_MAX)

@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 from actuators.deadline import Instant
-from actuators.edits import toml
 from schemas import actuator
 from stream import keys
 from stream.act.inbox import Keys
@@ -26,10 +25,6 @@ def rules(settings: Settings) -> tuple[actuator.Actuator, Path]:
         raise UnusableError(f"{path}: cannot be read: {error}; name the actuator's file in actuator_file") from error
     except actuator.NotAnActuator as error:
         raise UnusableError(str(error)) from error
-    wrong = [target for target in read.targets if not toml.is_path(target.key)]
-    if wrong:
-        named = ", ".join(f"{target.id}: {target.key!r}" for target in wrong)
-        raise UnusableError(f"{path}: targets: key is not a dotted path like database.pool_size: {named}")
     return read, path.parent.resolve()
 
 

@@ -25,6 +25,7 @@ from actuators.deadline import Instant
 from actuators.ledger import Entry, Ledger, State
 from schemas import canonical
 from schemas.commands import Outcome
+from schemas.control import TargetThawed
 from stream import control, keys, reach, topics
 from stream.act import execute, inbox, setup
 from stream.act.delivery import Delivery
@@ -191,18 +192,24 @@ class Act:
 
     async def _noted(self, record: Any) -> None:
         key = (record.key or b"").decode(errors="replace")
-        if record.value is None or not key.startswith("kill/"):
+        if record.value is None or not key.startswith(("kill/", "thaw/")):
             return
         stored = Stored(record.partition, record.offset, record.timestamp, key, record.headers, record.value)
         try:
-            kill = control.accept(stored, self._operator_keys)
+            said = control.accept(stored, self._operator_keys)
         except control.NotControlError as error:
             log.warning("control record at offset %d does not count: %s", record.offset, error)
             return
-        if isinstance(kill, control.Kill):
-            body = canonical.dumps({"by": str(kill.by), "reason": str(kill.reason)})
-            await asyncio.to_thread(self._hands.ledger.note_kill, kill.scope, kill.on, kill.time_ms, body)
-            log.info("kill switch %s is %s", kill.scope, "on" if kill.on else "off")
+        match said:
+            case control.Kill():
+                body = canonical.dumps({"by": str(said.by), "reason": str(said.reason)})
+                await asyncio.to_thread(self._hands.ledger.note_kill, said.scope, said.on, said.time_ms, body)
+                log.info("kill switch %s is %s", said.scope, "on" if said.on else "off")
+            case TargetThawed():
+                if await asyncio.to_thread(self._hands.ledger.thaw, said.target, said.time_ms):
+                    log.info("%s has looked at target %s: it may be changed again", said.by, said.target)
+            case _:
+                log.warning("control record at offset %d says something else than its key", record.offset)
 
     async def _commands(self) -> None:
         await self._kills_read.wait()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import faust
@@ -11,7 +12,7 @@ from schemas import journal
 from stream import engine as real_engine
 from stream import keys, topics
 from stream import shard as real_shard
-from stream.detect import keeper
+from stream.detect import keeper, watch
 from stream.detect.checkpoint import LOADS_AT_ONCE, Checkpoint
 from stream.detect.publisher import Publisher
 from stream.detect.ticker import Ticker
@@ -68,6 +69,8 @@ class Detect:
         assert settings.command_key_file is not None, "settings.load fills it in"
         keyid, key = keys.load_private(settings.command_key_file)
         self._publisher = Publisher(settings.bootstrap, self._topics, keyid, key)
+        self._watch = watch.Watch(settings.shards, keyid, key.public_key())
+        self._watching: asyncio.Task[None] | None = None
         self._parts = keeper.Parts(
             engine,
             form,
@@ -113,7 +116,10 @@ class Detect:
         self._keepers = {number: keeper.Keeper(number, self._parts, self._checkpoint(number)) for number in owned}
         if self._sending is None:
             self._sending = asyncio.get_running_loop().create_task(self._send(), name="ticker")
-            self._sending.add_done_callback(_sending_ended)
+            self._sending.add_done_callback(_ended("ticks and events cannot be sent"))
+            reading = watch.read(self._settings.bootstrap, self._topics.status, self._watch)
+            self._watching = asyncio.get_running_loop().create_task(reading, name="watch")
+            self._watching.add_done_callback(_ended("the other shards cannot be heard"))
         await _close(given_up, 0.0)
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
@@ -122,6 +128,8 @@ class Detect:
 
     async def _stopping(self, *_: Any, **__: Any) -> None:
         await _close(self._keepers, STOP_SNAPSHOT_S_MAX)
+        if self._watching is not None:
+            self._watching.cancel()
         if self._sending is not None:
             self._sending.cancel()
             await self._publisher.stop()
@@ -129,7 +137,7 @@ class Detect:
     async def _send(self) -> None:
         await self._publisher.start()
         stuck_s = STUCK_SESSIONS * self._settings.session_s
-        await Ticker(self._publisher, self._settings.tick_ms, stuck_s, self._at_work).run()
+        await Ticker(self._publisher, self._settings.tick_ms, stuck_s, self._at_work, self._watch).run()
 
     def _at_work(self) -> list[keeper.Keeper]:
         return [owned for owned in self._keepers.values() if owned.at_work]
@@ -158,6 +166,9 @@ async def _close(keepers: dict[int, keeper.Keeper], last_snapshot_s: float) -> N
     await asyncio.gather(*(each.close(last_snapshot_s) for each in keepers.values()))
 
 
-def _sending_ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled():
-        exits.again(f"ticks and events cannot be sent: {task.exception()!r}")
+def _ended(what: str) -> Callable[[asyncio.Task[None]], None]:
+    def end(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            exits.again(f"{what}: {task.exception()!r}")
+
+    return end

@@ -70,9 +70,11 @@ async def prepared(settings: Settings, group: str, trusted: Trusted) -> InForce:
     Raises MissingTopicsError, BeyondTheEndError, BrokerError.
     """
     names = topics.names(settings.topic_prefix)
-    otlp, signed = (names.spans, names.metrics), (names.outcomes, names.control)
+    otlp, signed = sources(settings), (names.outcomes, names.control)
     await reach.broker(settings.bootstrap, reach.WAIT_S, _say)
-    there = await reach.require(settings.bootstrap, [*otlp, *signed, names.journal, names.dead_letter])
+    there = await reach.require(
+        settings.bootstrap, [*otlp, *signed, names.journal, names.dead_letter], topics.hints(settings.topic_prefix)
+    )
     if there[names.journal] != settings.shards:
         raise reach.MissingTopicsError(
             f"topic {names.journal} has {there[names.journal]} partitions, the settings say {settings.shards} shards"
@@ -80,6 +82,12 @@ async def prepared(settings: Settings, group: str, trusted: Trusted) -> InForce:
     start_from = dict.fromkeys(otlp, settings.start_from) | dict.fromkeys(signed, offsets.EARLIEST)
     await offsets.settle(settings.bootstrap, group, {topic: there[topic] for topic in start_from}, start_from)
     return await specs_watch.first(settings.bootstrap, names.control, trusted.operators, _say)
+
+
+def sources(settings: Settings) -> tuple[str, ...]:
+    """The OTLP topics that are read."""
+    names = topics.names(settings.topic_prefix)
+    return (names.spans, names.metrics, names.logs) if settings.logs else (names.spans, names.metrics)
 
 
 class Ingest:
@@ -100,13 +108,15 @@ class Ingest:
         self._intake = Intake(
             self._outlet, self._sights, self._announce, lambda: int(app.consumer_generation_id), self._spawn
         )
+        unread = () if settings.logs else (self._names.logs,)
         self._reporter = Reporter(
-            uuid.uuid4().hex, settings.shards, self._intake, self._sights, self._outlet, self._fetched
+            uuid.uuid4().hex, settings.shards, self._intake, self._sights, self._outlet, self._fetched, unread
         )
         plan = observe.plan(in_force.specs, settings.shards)
         self._doors: Mapping[str, Door] = {
             self._names.spans: doors.spans(plan),
             self._names.metrics: doors.metrics(plan),
+            **({self._names.logs: doors.logs(plan)} if settings.logs else {}),
             self._names.outcomes: doors.outcomes(trusted.actuators, trusted.actuator_names, settings.shards),
             self._names.control: doors.controls(trusted.operators, settings.shards),
         }

@@ -1,5 +1,7 @@
 """An incident's diagnosis over time: asked at each tick until a cause is known, told when it changes."""
 
+from math import isfinite
+
 from actuators.policy.incident import Incident
 from detectors.diagnosis import Diagnosis, diagnose
 from detectors.evidence import case
@@ -11,6 +13,7 @@ from stream.core.desk import Desk
 from stream.core.sight import Sight
 from stream.shard import ShardState
 
+REFRESH_MS = 1_000  # until something is decided: a retry storm builds up within seconds
 PATIENCE_MS = 5_000  # metrics come every half second to second; five seconds are enough samples to say "not known" on
 ASK_AGAIN_MS = 5_000
 ANSWER_MS_MAX = 60_000  # nothing is changed for a cause that was last seen longer ago; long enough for one revert
@@ -22,13 +25,15 @@ def ask(shard: ShardState, sight: Sight, incident: Incident, lane: int, out: Des
     known = Cause(incident.cause) if incident.cause else None
     if sight.data_state(lane) is DataState.STALE:  # what is missing must not look like the absence of evidence
         return known
-    if known not in (None, Cause.UNKNOWN) or (
-        known is Cause.UNKNOWN and sight.now_ms - incident.cause_at_ms < ASK_AGAIN_MS
-    ):
+    again_ms = REFRESH_MS if known not in (None, Cause.UNKNOWN) else ASK_AGAIN_MS
+    if known is not None and sight.now_ms - incident.cause_at_ms < again_ms:
         return known
     if incident.entity not in shard.entities.index or not _seconds(sight, incident, lane):
         return known
     found = _diagnose(shard, sight, incident, lane)
+    if known not in (None, Cause.UNKNOWN):
+        _amplified(shard, sight, incident, found, out)
+        return known
     patience_ms = max(PATIENCE_MS, int(sight.freshness_ms[lane]))
     if found.cause is Cause.UNKNOWN and known is None and sight.now_ms - incident.opened_ms < patience_ms:
         return None
@@ -51,13 +56,47 @@ def _seconds(sight: Sight, incident: Incident, lane: int) -> int:
 
 def _diagnose(shard: ShardState, sight: Sight, incident: Incident, lane: int) -> Diagnosis:
     entity, end_s = Entity(*incident.entity), int(sight.burn.end_s[lane])
-    return diagnose(case.collect(shard.entities, shard.pools, shard.operations, entity, incident.onset_s, end_s))
+    collected = case.collect(
+        shard.entities,
+        shard.pools,
+        shard.operations,
+        entity,
+        incident.onset_s,
+        end_s,
+        retry_table=shard.retries,
+        memory_table=shard.memory,
+        log_table=shard.logs,
+        traces=shard.skeletons,
+    )
+    return diagnose(collected)
+
+
+def _amplified(shard: ShardState, sight: Sight, incident: Incident, found: Diagnosis, out: Desk) -> None:
+    """While its cause still holds, what came to amplify it is added; what was seen once is not taken away: the plan
+    may be what has ended it."""
+    if found.cause.value != incident.cause:
+        return
+    incident.cause_at_ms, incident.use_ratio_milli = sight.now_ms, _use_ratio_milli(found)
+    new = [one for one in _present(found) if one not in incident.amplifiers]
+    if new:
+        incident.amplifiers += new
+        _tell(shard, incident, found, out)
+
+
+def _use_ratio_milli(found: Diagnosis) -> int:
+    """Of the pool whose connections are held longest against before; 1000 where no pool tells."""
+    ratios = [case.ratio(pool.now.use_s, pool.before.use_s) for pool in found.case.pools]
+    return max((round(ratio * 1000) for ratio in ratios if isfinite(ratio)), default=1_000)
+
+
+def _present(found: Diagnosis) -> list[str]:
+    return [one.amplifier.value for one in found.amplifiers if one.present]
 
 
 def _told(shard: ShardState, sight: Sight, incident: Incident, found: Diagnosis, out: Desk) -> Cause:
-    incident.cause_at_ms = sight.now_ms
+    incident.cause_at_ms, incident.use_ratio_milli = sight.now_ms, _use_ratio_milli(found)
     if incident.cause != found.cause.value:
-        incident.cause = found.cause.value
+        incident.cause, incident.amplifiers = found.cause.value, _present(found)
         _tell(shard, incident, found, out)
     return found.cause
 
@@ -74,6 +113,7 @@ def _tell(shard: ShardState, incident: Incident, found: Diagnosis, out: Desk) ->
         "diagnosed",
         cause=found.cause.value,
         ranked=words.causes(found),
+        amplifiers=words.amplifiers(found, incident.amplifiers),
         first_s=now.first_s,
         last_s=now.last_s,
         base_first_s=now.base_first_s,

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import freshness, latency, traffic, windows
-from detectors.evidence import operations, pools
+from detectors.evidence import logs, memory, operations, pools, retries
 from detectors.series import Key, Series
+from schemas.identity import Entity
 from schemas.journal import NO_POSITION, Malformed, Position, Strings, Table, Telemetry, Unattributed
 from stream.shard import ShardState
 
@@ -16,6 +17,7 @@ ROWS_MAX = 5_000  # 85 MB at 17 kB each: two objectives of 2,500 services; 80,00
 ENTITIES_MAX = 2_500  # 193 MB at 77 kB each, nearly all of it latency sketches
 EXEMPLARS_PER_ENTITY = 12  # enough to look at by hand; the failed ones push the others out
 ENTITY = ("environment", "tenant", "service")
+TRACE_CHARS = 32  # 16 bytes in hex
 COMBINED_MAX = 2**62  # codes of several columns are combined in 64 bits; beyond, two names could become one
 
 
@@ -156,6 +158,55 @@ def _pools(state: ShardState, table: Table) -> None:
     pools.add(state.pools, rows, quantity, temporality, start_ms, time_ms, value, count, total)
 
 
+def _retries(state: ShardState, table: Table) -> None:
+    most = retries.RETRIES_PER_SHARD_MAX
+    rows, fits = _rows_within(state, state.retries, table, ENTITY, most, "retries_left_out")
+    counts = np.stack([_numbers(table, name)[fits].astype(np.int64) for name in ("attempts", "resends")])
+    retries.add(state.retries, rows, _numbers(table, "bucket_s")[fits], counts)
+
+
+def _memory(state: ShardState, table: Table) -> None:
+    columns, most = (*ENTITY, "instance"), memory.MEMORY_PER_SHARD_MAX
+    rows, fits = _rows_within(state, state.memory, table, columns, most, "memory_left_out")
+    quantity, time_ms, value = (_numbers(table, name)[fits] for name in ("quantity", "time_ms", "value"))
+    memory.add(state.memory, rows, quantity, time_ms, value)
+
+
+def _logs(state: ShardState, table: Table) -> None:
+    """That a service logs does not make it heard: whether it serves is told by its requests."""
+    keys, inverse = unique_keys(table, (*ENTITY, "severity", "template"))
+    rows = logs.place(state.logs, keys)[inverse]
+    fits = rows >= 0
+    count = _numbers(table, "count").astype(np.int64)
+    state.count("logs_left_out", int(count[~fits].sum()))
+    logs.add(state.logs, rows[fits], _numbers(table, "bucket_s")[fits], count[fits])
+
+
+def _skeletons(state: ShardState, table: Table) -> None:
+    entities, entity = unique_keys(table, ENTITY)
+    traces, names = table["trace_id"], table["name"]
+    assert isinstance(traces, Strings)
+    assert isinstance(names, Strings)
+    if any(len(trace) != TRACE_CHARS for trace in traces.values):
+        raise Malformed(
+            f"journal partition {state.number}: a trace id of a skeleton is not of {TRACE_CHARS} characters"
+        )
+    halves = np.frombuffer(bytes.fromhex("".join(traces.values)), ">u8").astype(np.uint64).reshape(-1, 2)[traces.codes]
+    state.skeletons.add(
+        [Entity(*key) for key in entities],
+        entity,
+        names.values,
+        {
+            "high": halves[:, 0],
+            "low": halves[:, 1],
+            "span": _numbers(table, "span_id"),
+            "parent": _numbers(table, "parent_id"),
+            "name": names.codes,
+            **{name: _numbers(table, name) for name in ("start_us", "end_us", "kind", "error")},
+        },
+    )
+
+
 def _exemplars(state: ShardState, table: Table) -> None:
     """A handful of rows a record: ingest sends at most four for each entity."""
     keys, inverse = unique_keys(table, (*ENTITY, "trace_id"))
@@ -187,5 +238,9 @@ _READERS: dict[str, Callable[[ShardState, Table], None]] = {
     "operations": _operations,
     "exemplars": _exemplars,
     "pools": _pools,
+    "retries": _retries,
+    "memory": _memory,
+    "logs": _logs,
+    "skeletons": _skeletons,
     "unattributed": _unattributed,
 }

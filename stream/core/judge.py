@@ -6,23 +6,24 @@ from actuators.policy import choice
 from actuators.policy.choice import Chosen, Nothing, Tried
 from actuators.policy.incident import Attempt, Incident, Step
 from actuators.policy.lifecycle import Happening, Phase
-from detectors import verdict, verdict_confirm
+from detectors import verdict, verdict_confirm, verdict_control
 from detectors.state import DataState
-from detectors.verdict import Judgement, Verdict
-from detectors.verdict_confirm import Confirmation, Standing
+from detectors.verdict import Verdict
+from detectors.verdict_confirm import Standing
+from detectors.verdict_control import Comparison, Likeness
 from schemas.commands import CommandKind, Outcome, OutcomeReason, OutcomeStatus
 from schemas.identity import Entity
 from schemas.runbook import Amplifier, Cause, OnSilence
 from schemas.specs import SpecSet
-from stream.core import lift, plan, settle, words
+from stream.core import lift, plan, settle, told
 from stream.core.desk import Desk
 from stream.core.plan import counts, hand_over, question
 from stream.core.sight import Sight
 from stream.shard import ShardState, TargetState
 
 WATCH_AGAIN_MS_MAX = 25_000  # "watched once longer" must end before the confirm deadline's grace of 30 s
+LAST_S = 10  # seconds at the end of a longer watch that are compared with the control group's
 UNSURE_MS_MAX = 10_000  # a pause of ingest is shorter; the confirm deadline's grace of 30 s is longer
-LATENCY_BACK_S = 5
 UNSURE = frozenset({DataState.STALE, DataState.PARTIAL, DataState.SAMPLED, DataState.NO_DATA})
 """What is counted may not be what happened: no success is concluded from it."""
 WORSE = frozenset({Verdict.HARMFUL, Verdict.INEFFECTIVE, Verdict.NO_DATA})
@@ -122,7 +123,7 @@ def unanswered(shard: ShardState, specs: SpecSet, incident: Incident, out: Desk)
     assert attempt is not None
     for step in attempt.standing:
         if not step.done and _overdue(specs, step, step.ordered_ms, out):
-            detail = _froze(shard, step)
+            detail = _froze(shard, step, out)
             _broken(incident, attempt, "no_answer", detail, Happening.NO_ANSWER, out)
             return
 
@@ -133,7 +134,7 @@ def not_taken_back(shard: ShardState, specs: SpecSet, incident: Incident, out: D
     assert attempt is not None
     for step in attempt.standing:
         if _overdue(specs, step, step.revert_ms, out):
-            hand_over(incident, "no_answer", _froze(shard, step), True, Happening.NO_ANSWER, out)
+            hand_over(incident, "no_answer", _froze(shard, step, out), True, Happening.NO_ANSWER, out)
             return
 
 
@@ -142,9 +143,9 @@ def _overdue(specs: SpecSet, step: Step, since_ms: int | None, out: Desk) -> boo
     return waiting and out.now_ms - (since_ms or 0) > specs.limits.not_after_ms + settle.ANSWER_MS_MAX
 
 
-def _froze(shard: ShardState, step: Step) -> str:
+def _froze(shard: ShardState, step: Step, out: Desk) -> str:
     step.unknown = True
-    settle.freeze(shard.targets.setdefault(step.target, TargetState()), step.command)
+    settle.freeze(shard.targets.setdefault(step.target, TargetState()), step.command, out.now_ms)
     return f"no outcome for command {step.command} of target {step.target}"
 
 
@@ -157,7 +158,7 @@ def watch(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
         detail = f"{withdrawn} left the spec set while its effect was watched"
         undo(incident, attempt, "taken_back", detail, out)
         return
-    _latency(shard, sight, incident, lane)
+    told.note_latency(shard, sight, incident, lane)
     extended_ms = min(attempt.watch_ms, WATCH_AGAIN_MS_MAX) if attempt.watched_twice else 0
     asked = question(incident, attempt, extended_ms)
     judged = verdict.look(asked, counts(incident), incident.end_s)
@@ -165,33 +166,49 @@ def watch(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
         if sight.now_ms <= asked.deadline_ms + UNSURE_MS_MAX:
             return
         judged = replace(judged, verdict=Verdict.NO_DATA, reason=verdict.Reason.TRAFFIC_MISSING)
+    if judged.verdict in verdict_control.CLAIMS:
+        # Once it was inconclusive, it is the end of the longer watch that counts.
+        seen = replace(judged, at_s=incident.end_s, window_s=LAST_S) if attempt.watched_twice else judged
+        compared = verdict_control.compare(asked, seen, attempt.control, plan.control_group(shard, specs, incident))
+        if _awaited(compared, judged.at_s, sight, lane):
+            return
+        judged = verdict_control.lowered(judged, compared)
+        alike = judged.verdict is Verdict.INCONCLUSIVE
+        if alike and attempt.watched_twice and sight.now_ms <= asked.deadline_ms:
+            return
     if judged.verdict is None:
         return
     if judged.verdict is Verdict.INCONCLUSIVE and not attempt.watched_twice:
         attempt.watched_twice = True
-        _tell(shard, sight, incident, attempt, lane, judged, "watch", out)
+        told.tell(shard, sight, incident, attempt, lane, judged, "watch", out)
         return
     attempt.verdict = judged.verdict.value
     attempt.recovered_s = verdict_confirm.recovered_s(asked, counts(incident))
     match judged.verdict:
         case Verdict.EFFECTIVE:
             attempt.effective_s = judged.at_s
-            _tell(shard, sight, incident, attempt, lane, judged, "wait_quiet", out)
+            told.tell(shard, sight, incident, attempt, lane, judged, "wait_quiet", out)
             out.move(incident, Happening.EFFECTIVE)
         case Verdict.PARTIAL if not isinstance(_following(specs, incident, attempt), Nothing):
-            _tell(shard, sight, incident, attempt, lane, judged, "confirm", out)
+            told.tell(shard, sight, incident, attempt, lane, judged, "confirm", out)
             out.confirm(incident, attempt)
             incident.refusal = ""
             out.move(incident, Happening.TRY_NEXT)
         case Verdict.PARTIAL | Verdict.INCONCLUSIVE:
-            _tell(shard, sight, incident, attempt, lane, judged, "confirm", out)
+            told.tell(shard, sight, incident, attempt, lane, judged, "confirm", out)
             _keep(incident, attempt, f"{judged.verdict.value}: {judged.reason.value}", out)
         case Verdict.NO_DATA if _holds(specs, attempt):
-            _tell(shard, sight, incident, attempt, lane, judged, "confirm", out)
+            told.tell(shard, sight, incident, attempt, lane, judged, "confirm", out)
             _keep(incident, attempt, "no_data: held as the mitigation's on_silence says", out)
         case Verdict.HARMFUL | Verdict.INEFFECTIVE | Verdict.NO_DATA:
-            _tell(shard, sight, incident, attempt, lane, judged, "revert", out)
+            told.tell(shard, sight, incident, attempt, lane, judged, "revert", out)
             undo(incident, attempt, "", "", out)
+
+
+def _awaited(compared: Comparison, at_s: int, sight: Sight, lane: int) -> bool:
+    """True while the seconds of the control group are still on their way from the other shards."""
+    late_ms = sight.now_ms - at_s * 1000 - int(sight.freshness_ms[lane])
+    return compared.likeness is Likeness.PENDING and late_ms <= verdict_control.WAIT_MS_MAX
 
 
 def quiet(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, lane: int, out: Desk) -> None:
@@ -202,7 +219,7 @@ def quiet(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
     if withdrawn:
         undo(incident, attempt, "taken_back", f"{withdrawn} left the spec set before the success had lasted", out)
         return
-    _latency(shard, sight, incident, lane)
+    told.note_latency(shard, sight, incident, lane)
     asked = question(incident, attempt, 0)
     standing = verdict_confirm.confirm(asked, counts(incident), attempt.effective_s, incident.end_s)
     attempt.recovered_s = verdict_confirm.recovered_s(asked, counts(incident)) or attempt.recovered_s
@@ -218,19 +235,28 @@ def quiet(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
         case Standing.WAIT:
             pass
         case Standing.CONFIRMED:
+            compared = verdict_control.compare(
+                asked, standing, attempt.control, plan.control_group(shard, specs, incident)
+            )
+            if _awaited(compared, standing.at_s, sight, lane):
+                return
+            if compared.likeness is Likeness.ALIKE:
+                attempt.verdict = Verdict.INCONCLUSIVE.value
+                _keep(incident, attempt, f"it is over, but {compared.text}", out)
+                return
             out.confirm(incident, attempt)
             lift.begin(shard, specs, sight, incident, attempt, lane, out)
         case Standing.KEEP_OPEN:
             _keep(incident, attempt, f"effective, but {standing.residual_ppm} ppm of the requests still fail", out)
         case Standing.RELAPSE:
             attempt.verdict = Verdict.INEFFECTIVE.value
-            _tell(
+            told.tell(
                 shard,
                 sight,
                 incident,
                 attempt,
                 lane,
-                _relapse(standing, asked.p0_ppm, asked.before.share_ppm),
+                told.relapse(standing, asked.p0_ppm, asked.before.share_ppm),
                 "revert",
                 out,
             )
@@ -306,76 +332,3 @@ def _taken_back(incident: Incident, attempt: Attempt, out: Desk) -> None:
     names = ", ".join(step.mitigation for step in attempt.steps if step.ordered_ms is not None)
     detail = f"{names} is taken back: {attempt.why or f'it was {attempt.verdict}'}"
     hand_over(incident, attempt.broken or attempt.verdict or "taken_back", detail, stands, Happening.HANDED_OVER, out)
-
-
-def _latency(shard: ShardState, sight: Sight, incident: Incident, lane: int) -> None:
-    """Notes the first time at which p99 was under its objective for five seconds running since the change."""
-    attempt = incident.attempt
-    if incident.latency_back_s is not None or attempt is None or attempt.live_ms is None:
-        return
-    first_s = max(attempt.live_ms // 1000 + 1, incident.end_s - LATENCY_BACK_S)
-    for end_s in range(incident.end_s - LATENCY_BACK_S + 1, incident.end_s + 1):
-        seen = words.p99(shard, sight, lane, end_s)
-        if end_s <= first_s or seen.p99_us is None or seen.objective_us is None or seen.p99_us > seen.objective_us:
-            return
-    incident.latency_back_s = incident.end_s
-
-
-def _tell(
-    shard: ShardState,
-    sight: Sight,
-    incident: Incident,
-    attempt: Attempt,
-    lane: int,
-    judged: Judgement,
-    follows: str,
-    out: Desk,
-) -> None:
-    assert judged.verdict is not None and attempt.live_ms is not None
-    first_s = attempt.live_ms // 1000 + 1
-    out.tell(
-        incident,
-        "verdict",
-        plan=attempt.plan,
-        verdict=judged.verdict.value,
-        reason=judged.reason.value,
-        follows=follows,
-        window_s=judged.window_s,
-        errors=judged.errors,
-        requests=judged.n,
-        residual_ppm=judged.residual_ppm,
-        before_ppm=judged.before_ppm,
-        p0_ppm=judged.p0_ppm,
-        p_value_ppm=judged.p_value_ppm,
-        traffic_ratio_milli=judged.traffic_ratio_milli,
-        control=judged.control,
-        live_ms=attempt.live_ms,
-        decided_ms=attempt.decided_ms,
-        recovered_s=attempt.recovered_s,
-        latency=words.p99(shard, sight, lane, incident.end_s),
-        latency_back_s=incident.latency_back_s,
-        burn=words.tiers(sight, lane),
-        budget=words.budget(
-            shard, sight, lane, words.share_ppm(incident, max(first_s, incident.end_s - 10), incident.end_s)
-        ),
-        freshness_p99_ms=int(sight.freshness_ms[lane]),
-    )
-
-
-def _relapse(standing: Confirmation, p0_ppm: int, before_ppm: int) -> Judgement:
-    """The numbers of a relapse in the form of a verdict."""
-    return Judgement(
-        verdict=Verdict.INEFFECTIVE,
-        reason=verdict.Reason.NOT_BETTER,
-        at_s=standing.at_s,
-        window_s=standing.window_s,
-        errors=standing.errors,
-        n=standing.n,
-        residual_ppm=standing.residual_ppm,
-        before_ppm=before_ppm,
-        p0_ppm=p0_ppm,
-        p_value=standing.p_value,
-        p_value_ppm=standing.p_value_ppm,
-        traffic_ratio_milli=1000 if standing.traffic_ok else 0,
-        window_s_min=standing.window_s,
-    )

@@ -190,7 +190,7 @@ def _unanswered(
     if out.now_ms - since_ms <= specs.limits.not_after_ms + settle.ANSWER_MS_MAX:
         return
     step.unknown = True
-    settle.freeze(shard.targets[step.target], step.command)
+    settle.freeze(shard.targets[step.target], step.command, out.now_ms)
     detail = f"no outcome for command {step.command} of target {step.target}"
     plan.hand_over(incident, "no_answer", detail, True, Happening.HANDED_OVER, out)
 

@@ -202,6 +202,6 @@ def _open(shard: ShardState, sight: Sight, lane: int, out: Desk) -> None:
         latency=words.p99(shard, sight, lane, end_s),
         before_latency=before,
         freshness_p99_ms=int(sight.freshness_ms[lane]),
-        newest_telemetry_ms=words.newest_ms(shard),
+        newest_telemetry_ms=words.newest_ms(shard, incident, sight.now_ms),
         joined=incident.joined,
     )

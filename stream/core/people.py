@@ -37,22 +37,30 @@ def hear(shard: ShardState, out: Desk) -> None:
             case "ChangeReverted":
                 _revert(shard, ChangeReverted.read(data), out)
             case "TargetThawed":
-                target = shard.targets.get(TargetThawed.read(data).target)
-                if target is not None:
-                    target.unknown = False
+                _thaw(shard, TargetThawed.read(data))
             case _:
                 raise AssertionError(raw["kind"])
     shard.words = {plan: word for plan, word in shard.words.items() if word["expires_ms"] >= out.now_ms}
 
 
+def _thaw(shard: ShardState, decided: TargetThawed) -> None:
+    """An old word that somebody writes again is older than the freeze, so it says nothing about it."""
+    target = shard.targets.get(decided.target)
+    if target is not None and target.unknown and decided.time_ms > target.unknown_ms:
+        target.unknown = False
+
+
 def _plan(shard: ShardState, decided: PlanDecided, out: Desk) -> None:
     said = Word.APPROVE if decided.approve else Word.REJECT
-    incident = shard.incidents.get(decided.incident)
+    incident = shard.incidents.get(decided.incident) or shard.closed.get(decided.incident)
     if incident is None or incident.tenant != decided.tenant or incident.environment != decided.environment:
         shard.count("words_unknown")
         return
     limit_ms = shard.specs.limits.approval_ms_max if shard.specs else 0
-    if incident.suggested != decided.plan or incident.phase not in (Phase.BURNING, Phase.HELD):
+    if incident.id in shard.closed:
+        lets_stand = not decided.approve and any(one.plan == decided.plan for one in incident.attempts)
+        _answer(incident, decided, said, "" if lets_stand else "the incident is over", out)
+    elif incident.suggested != decided.plan or incident.phase not in (Phase.BURNING, Phase.HELD):
         _answer(incident, decided, said, "this plan is not the one that waits", out)
     elif out.now_ms > decided.expires_ms or decided.time_ms > out.now_ms + FUTURE_MS_MAX:
         _answer(incident, decided, said, "it came too late, or from a clock far ahead", out)

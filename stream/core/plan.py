@@ -6,19 +6,23 @@ import numpy as np
 
 from actuators.policy import choice, guard
 from actuators.policy.choice import Change, Chosen, Nothing, Tried
-from actuators.policy.guard import Facts, Refusal, TargetFacts
+from actuators.policy.guard import Refusal
 from actuators.policy.incident import Attempt, Incident, Step
 from actuators.policy.lifecycle import Happening
-from detectors import verdict_deadline
+from detectors import verdict_control, verdict_deadline
 from detectors import verdict_question as ask
+from detectors.verdict_control import Untouched
+from schemas import canonical
 from schemas.control import PlanDecided
-from schemas.events import RefusalReason, StepRow, Suggestion
+from schemas.events import StepRow, Suggestion
+from schemas.fleet import Group
 from schemas.identity import Entity
+from schemas.refusal import RefusalReason
 from schemas.runbook import Amplifier, Autonomy, Cause
 from schemas.slo import MILLION
 from schemas.specs import SpecSet
 from stream.core import cause as diagnosis
-from stream.core import desk
+from stream.core import desk, facts, fleet
 from stream.core.desk import Desk
 from stream.core.sight import Sight
 from stream.shard import ShardState, TargetState
@@ -40,7 +44,7 @@ def pursue(
         detail = f"autonomy of {held.mitigation.name} for {incident.tenant} is observe"
         refuse(incident, Refusal(RefusalReason.NOT_ALLOWED, False, {}, detail), held, out)
         return
-    approved_by = ""
+    word: PlanDecided | None = None
     if chosen.autonomy is not Autonomy.AUTO:
         suggest(incident, chosen, cause, out)
         word = _word(shard, incident, out) if chosen.autonomy is Autonomy.APPROVE else None
@@ -51,20 +55,19 @@ def pursue(
             detail = f"{word.by} rejected it: {word.reason}"
             refuse(incident, Refusal(RefusalReason.REJECTED, True, {}, detail), None, out)
             return
-        approved_by = word.by
     unprovable = _unprovable(incident)
     if unprovable:
         refuse(incident, unprovable, chosen.steps[0], out)
         return
-    for step in chosen.steps:
-        facts = _facts(shard, sight, incident, lane, step.target.id)
-        refusal = guard.refuses(step.mitigation, step.target, specs.limits, facts)
+    for ahead, step in enumerate(chosen.steps):
+        known = facts.of(shard, specs, sight, incident, lane, chosen, ahead, word)
+        refusal = guard.refuses(step.mitigation, step.target, specs.limits, known)
         if refusal:
             refuse(incident, refusal, step, out)
             return
     if not diagnosis.still(shard, sight, incident, lane, cause, out):
         return
-    _order(shard, specs, sight, incident, lane, cause, chosen, approved_by, out)
+    _order(shard, specs, sight, incident, lane, cause, chosen, word.by if word else "", out)
 
 
 def choose(specs: SpecSet, incident: Incident, cause: Cause) -> Chosen | Nothing:
@@ -99,8 +102,8 @@ def suggest(incident: Incident, chosen: Chosen, cause: Cause, out: Desk) -> None
 
 def suggested_id(incident: Incident, chosen: Chosen) -> str:
     """Names the plan by what it would change, so that a word on one is no word on another."""
-    names = [f"{step.mitigation.name}@{step.target.id}" for step in chosen.steps]
-    return desk.plan_id(incident.id, len(incident.attempts), *names)
+    shown = [canonical.dumps({**step.mitigation.fields(), "target": step.target.id}).decode() for step in chosen.steps]
+    return desk.plan_id(incident.id, len(incident.attempts), *shown)
 
 
 def refuse(incident: Incident, refusal: Refusal, change: Change | None, out: Desk) -> None:
@@ -189,7 +192,7 @@ def _order(
     p0 = ask.p0_ppm(incident.target_ppm, incident.tier_factor_milli)
     deadline = verdict_deadline.plan(p0, before, int(sight.freshness_ms[lane]), rollout_ms, settle_ms)
     confirm_ms = deadline.watch_ms + specs.limits.confirm_quiet_ms + specs.limits.confirm_grace_ms
-    revision, rows = len(incident.attempts), _rows(incident, chosen.steps)
+    rows = _rows(incident, chosen.steps)
     attempt = Attempt(
         plan=suggested_id(incident, chosen),
         steps=[
@@ -204,33 +207,52 @@ def _order(
         tier_factor_milli=incident.tier_factor_milli,
         before=asdict(before),
         approved_by=approved_by,
+        control=verdict_control.freeze(control_group(shard, specs, incident), before.onset_s, before.decided_s),
     )
     incident.attempts.append(attempt)
-    shard.tenants.setdefault(_tenant(incident), []).append(sight.now_ms)
+    shard.tenants.setdefault(facts.tenant(incident), []).append(sight.now_ms)
     _forget_old(shard, specs.limits.cooldown_s * 1000, sight.now_ms)
     incident.refusal = ""
+    _tell_plan(incident, attempt, cause, rows, deadline, before, out)
+    refusal = order_step(shard, specs, incident, attempt, attempt.steps[0], out)
+    assert refusal is None, "a step was chosen from this very spec set, and the guard has let it pass"
+    out.move(incident, Happening.ORDERED)
+
+
+def _tell_plan(
+    incident: Incident,
+    attempt: Attempt,
+    cause: Cause,
+    rows: tuple[StepRow, ...],
+    deadline: verdict_deadline.Deadline,
+    before: ask.Before,
+    out: Desk,
+) -> None:
     out.tell(
         incident,
         "planned",
         plan=attempt.plan,
-        revision=revision,
+        revision=len(incident.attempts) - 1,
         cause=cause.value,
         amplifiers=tuple(incident.amplifiers),
-        approved_by=approved_by,
+        approved_by=attempt.approved_by,
         steps=rows,
         provable=deadline.provable,
         requests_needed=deadline.requests_needed,
         watch_ms=deadline.watch_ms,
-        confirm_ms=confirm_ms,
+        confirm_ms=attempt.confirm_ms,
         errors_before=before.errors,
         requests_before=before.total,
         rate_before_onset_mps=before.rate_before_onset_mps,
         rate_before_decision_mps=before.rate_before_decision_mps,
         longest_clean_run_s=before.longest_clean_run_s,
     )
-    refusal = order_step(shard, specs, incident, attempt, attempt.steps[0], out)
-    assert refusal is None, "a step was chosen from this very spec set, and the guard has let it pass"
-    out.move(incident, Happening.ORDERED)
+
+
+def control_group(shard: ShardState, specs: SpecSet, incident: Incident) -> tuple[Untouched, ...]:
+    """Tenants of the same service and objective that no change of douse has reached."""
+    group = Group(environment=incident.environment, service=incident.service, slo=incident.slo)
+    return fleet.untouched(shard, specs, shard.fleet, group, {(incident.environment, incident.tenant)})
 
 
 def _before(incident: Incident) -> ask.Before:
@@ -260,21 +282,6 @@ def question(incident: Incident, attempt: Attempt, extended_ms: int) -> ask.Ques
         slow_page_factor_milli=min(
             SLOW_PAGE_MILLI, attempt.tier_factor_milli, MILLION * 1000 // (MILLION - target_ppm) - 1
         ),
-    )
-
-
-def _facts(shard: ShardState, sight: Sight, incident: Incident, lane: int, target_id: str) -> Facts:
-    target = shard.targets.get(target_id, TargetState())
-    return Facts(
-        now_ms=sight.now_ms,
-        environment=incident.environment,
-        tenant=incident.tenant,
-        data_state=sight.data_state(lane),
-        act_from_ms=sight.act_from_ms,
-        lag_ms=sight.lag_ms,
-        target=TargetFacts(tuple(target.applied_ms), target.unknown, bool(target.standing)),
-        tenant_applied_ms=tuple(shard.tenants.get(_tenant(incident), ())),
-        switches={scope: on for scope, (on, _) in shard.switches.items()},
     )
 
 
@@ -311,10 +318,6 @@ def _rows(incident: Incident, changes: tuple[Change, ...]) -> tuple[StepRow, ...
         )
         for number, change in enumerate(changes)
     )
-
-
-def _tenant(incident: Incident) -> str:
-    return f"{incident.environment}/{incident.tenant}"
 
 
 def _forget_old(shard: ShardState, cooldown_ms: int, now_ms: int) -> None:

@@ -41,7 +41,7 @@ def note(shard: ShardState, step: Step, outcome: Outcome) -> None:
     gone = is_gone(outcome)
     if outcome.status is OutcomeStatus.UNKNOWN:
         step.unknown = True
-        freeze(target, step.command)
+        freeze(target, step.command, shard.clock.now_ms)
     elif gone or outcome.status is OutcomeStatus.CONFIRMED:
         step.gone, step.unknown = gone, False
         if target.standing == step.command:
@@ -50,9 +50,9 @@ def note(shard: ShardState, step: Step, outcome: Outcome) -> None:
             target.unknown = False
 
 
-def freeze(target: TargetState, command: str) -> None:
-    """Nobody touches the target until it is known what its change `command` came to."""
-    target.unknown, target.about = True, command
+def freeze(target: TargetState, command: str, now_ms: int) -> None:
+    """Nobody touches the target until it is known what its change `command` came to, or until a person has looked."""
+    target.unknown, target.about, target.unknown_ms = True, command, now_ms
     if target.standing == command:
         target.standing = ""
 
@@ -73,7 +73,7 @@ def stray(shard: ShardState, specs: SpecSet, outcome: Outcome, out: Desk) -> Non
         return
     target = shard.targets.setdefault(outcome.target, TargetState())
     told = target.unknown and target.about == outcome.applies
-    target.unknown, target.about = True, outcome.applies
+    freeze(target, outcome.applies, out.now_ms)
     if not told:
         detail = f"{outcome.actuator}/{outcome.target} says {outcome.status.value} of a command that nobody here gave"
         out.stray(outcome, known.service if known else "", detail)
@@ -126,7 +126,7 @@ def overdue(shard: ShardState, specs: SpecSet, incident: Incident, out: Desk) ->
         if out.now_ms - step.ordered_ms <= attempt.confirm_ms + specs.limits.not_after_ms + ANSWER_MS_MAX:
             continue
         step.unknown = True
-        freeze(shard.targets[step.target], step.command)
+        freeze(shard.targets[step.target], step.command, out.now_ms)
         detail = f"nobody said what became of command {step.command} of target {step.target}"
         out.hand_over(incident, "no_answer", detail, True)
 

@@ -36,6 +36,8 @@ class Sight:
     lanes: dict[int, int]
     lag_ms: int
     act_from_ms: int
+    recent: NDArray[np.int64]
+    """Requests of the last minute."""
 
     def slo(self, lane: int) -> Slo:
         return self.slos[int(self.plan.slos[lane])]
@@ -61,7 +63,7 @@ def set_clock(shard: ShardState, timestamp_ms: int) -> None:
         for seen in shard.progress.values():  # what was heard "later" than now would look fresh until then
             seen.seen_ms = min(seen.seen_ms, timestamp_ms)
     clock.now_ms = max(clock.now_ms, timestamp_ms)
-    for table in (shard.rows, shard.entities, shard.pools, shard.operations):
+    for table in shard.tables:
         windows.advance(table, clock.now_ms // 1000)
 
 
@@ -118,7 +120,16 @@ def see(shard: ShardState, tick: Tick) -> Sight:
     states = state.states(end_s, total, thin, heard_s, sampled_s, plan.acting_s, shard.lost_s, late, blind)
     lanes = {row: lane for lane, row in enumerate(plan.rows.tolist())}
     return Sight(
-        clock.now_ms, slos, plan, rates, states, freshness_ms, lanes, _lag_ms(shard, tick), _act_from_ms(shard)
+        clock.now_ms,
+        slos,
+        plan,
+        rates,
+        states,
+        freshness_ms,
+        lanes,
+        _lag_ms(shard, tick),
+        _act_from_ms(shard),
+        total,
     )
 
 

@@ -1,6 +1,7 @@
 """Can this spec set be in force? What a fold could not work with is found when the set arrives, not in the middle."""
 
 from detectors import windows
+from schemas.runbook import STEPS_MAX
 from schemas.slo import MILLION, Slo
 from schemas.specs import SpecSet
 
@@ -13,6 +14,9 @@ def unsound(specs: SpecSet) -> str:
             return f"objective {slo.name} of {slo.sli.service}: {wrong}"
     known = {mitigation.name for mitigation in specs.mitigations}
     for runbook in specs.runbooks:
+        for course in runbook.courses:
+            if not 0 < len(course.steps) <= STEPS_MAX:
+                return f"a course for {runbook.cause.value} has {len(course.steps)} steps, not 1 to {STEPS_MAX}"
         for name in runbook.mitigations:
             if name not in known:
                 return f"the runbook for {runbook.cause.value} names the mitigation {name}, which the set does not hold"

@@ -1,14 +1,15 @@
 """Figures of a tick in the forms that events carry them: burn of each tier, budget, latency."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from actuators.policy.incident import Incident
-from detectors import burn, latency, windows
-from detectors.causes.finding import milli
+from detectors import burn, latency, traffic, windows
+from detectors.causes.finding import Finding, milli
 from detectors.diagnosis import Diagnosis
-from schemas.events import Budget, CauseRow, FindingRow, Latency, TierBurn
+from schemas.events import AmplifierRow, Budget, CauseRow, FindingRow, Latency, TierBurn
 from schemas.slo import HOUR_S, MILLION
 from stream.core.sight import Sight
 from stream.shard import ShardState
@@ -96,9 +97,14 @@ def p99(shard: ShardState, sight: Sight, lane: int, end_s: int, window_s: int = 
     return Latency(p99_us=value, objective_us=min(objectives) * 1000 if objectives else None)
 
 
-def newest_ms(shard: ShardState) -> int:
-    """Newest event time that any source told of."""
-    return max((seen.newest_end_ms for seen in shard.progress.values()), default=0)
+def newest_ms(shard: ShardState, incident: Incident, now_ms: int) -> int:
+    """End of the newest second in which this very service was heard of; 0 where that is longer ago than is kept."""
+    row = shard.entities.index.get(incident.entity)
+    if row is None:
+        return 0
+    ring = shard.entities.rings["traffic"]
+    heard = np.flatnonzero(traffic.seconds(shard.entities, row, ring.oldest, ring.head)[traffic.REQUESTS])
+    return min((ring.oldest + int(heard[-1]) + 1) * 1000, now_ms) if len(heard) else 0
 
 
 def causes(diagnosis: Diagnosis) -> tuple[CauseRow, ...]:
@@ -108,17 +114,31 @@ def causes(diagnosis: Diagnosis) -> tuple[CauseRow, ...]:
             suspect=ranked.suspicion.suspect,
             probability_ppm=ranked.probability_ppm,
             log_odds_milli=round(ranked.suspicion.log_odds * 1000),
-            findings=tuple(
-                FindingRow(
-                    name=f.name,
-                    value_milli=milli(f.value),
-                    before_milli=milli(f.before),
-                    weight_milli=round(f.weight * 1000),
-                )
-                for f in ranked.suspicion.findings
-            ),
+            findings=_findings(ranked.suspicion.findings),
         )
         for ranked in diagnosis.ranked
+    )
+
+
+def amplifiers(diagnosis: Diagnosis, present: Sequence[str]) -> tuple[AmplifierRow, ...]:
+    """Every amplifier that is known; `present` are those that the incident goes by."""
+    return tuple(
+        AmplifierRow(
+            amplifier=one.amplifier.value,
+            present=one.amplifier.value in present,
+            log_odds_milli=round(one.log_odds * 1000),
+            findings=_findings(one.findings),
+        )
+        for one in diagnosis.amplifiers
+    )
+
+
+def _findings(found: tuple[Finding, ...]) -> tuple[FindingRow, ...]:
+    return tuple(
+        FindingRow(
+            name=f.name, value_milli=milli(f.value), before_milli=milli(f.before), weight_milli=round(f.weight * 1000)
+        )
+        for f in found
     )
 
 

@@ -1,17 +1,27 @@
 """What a scenario claims, each seen from outside: files on disk, HTTP of the target, counts of the load generator."""
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from examples.acme import world as acme
+from stream.demo import actuator
 from stream.demo.feed import Feed
-from stream.demo.play import AVAILABILITY, Played
-from stream.demo.stage import Stage
+from stream.demo.play import AVAILABILITY, UNTOUCHED_S, Played, refusals
+from stream.demo.stage import Stage, Value
 
 CLEAN_SHARE_MAX = 0.01
 LAST_S = 5
 SPANS_MIN = 1_000  # a scenario in which nothing is done proves first that there was something to see
+
+MITIGATES = {
+    actuator.RESIZE: ("pool_size", "service.toml", acme.POOL_KEY),
+    actuator.BACKOFF: ("backoff", "client.json", acme.BACKOFF_KEY),
+    actuator.SHED: ("endpoints.recommendations", "service.toml", acme.ENDPOINT_KEY),
+    actuator.RECYCLE: ("workers_generation", "service.toml", acme.GENERATION_KEY),
+}
+"""Of each mitigation what it changes: the field that processes show, the file and the key in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +31,26 @@ class Claim:
     text: str
     seen: str
     holds: bool
+    column: str = ""
+    """Where it stands in the table of all scenarios; empty: in none."""
+    wanted: str = ""
 
 
 def check(stage: Stage, feed: Feed, played: Played) -> list[Claim]:
     """All claims of the scenario, in the order in which a doubter would ask."""
     scenario = played.cast.scenario
     found = [_cause(feed, played)]
-    if scenario.verdicts:
-        found.append(_verdict(feed, played))
-    if scenario.outcomes:
-        found.append(_outcomes(feed, played))
-    if scenario.changed:
-        found += [*_grown(stage, played), only_that_value(stage, played), _clients_clean(stage, played)]
+    found += [_amplified(feed, played)] if scenario.amplifiers else []
+    found += [_left_alone(played), _approved(played)] if played.left_alone is not None else []
+    found += [_refused(feed, played)] if scenario.refused else []
+    found += [_verdict(feed, played)] if scenario.verdicts else []
+    found += [_outcomes(feed, played)] if scenario.outcomes else []
+    if scenario.stands:
+        found += [_runs_with(stage, played), only_those_values(stage, played), _clients_clean(stage, played)]
     else:
         found += _as_before(stage, played, played.cast.tenant.name)
+    found += [_suggests_lift(feed, played)] if scenario.suggests_lift else []
+    found += [_lifted(feed, played)] if scenario.lifted else []
     for tenant in stage.world.tenants:
         if tenant.name not in {one.tenant.name for one in stage.cast}:
             found += _as_before(stage, played, tenant.name)
@@ -48,14 +64,16 @@ def _cause(feed: Feed, played: Played) -> Claim:
     told = [event.data["cause"] for event in feed.incidents("diagnosed", tenant, AVAILABILITY)]
     if expected is None:
         opened = len(feed.incidents("opened"))
-        return Claim("no incident was opened", f"{opened} incidents", opened == 0)
-    return Claim(f"the cause is {expected}", ", ".join(told) or "no diagnosis", bool(told) and told[-1] == expected)
+        return Claim("no incident was opened", f"{opened} incidents", opened == 0, "cause", "no incident")
+    holds = bool(told) and told[-1] == expected
+    return Claim(f"the cause is {expected}", ", ".join(told) or "no diagnosis", holds, "cause", expected)
 
 
 def _verdict(feed: Feed, played: Played) -> Claim:
     told = [event.data["verdict"] for event in feed.incidents("verdict", played.cast.tenant.name, AVAILABILITY)]
     wanted = played.cast.scenario.verdicts
-    return Claim(f"the verdict is {' or '.join(wanted)}", ", ".join(told) or "none", never_another(told, wanted))
+    text = " or ".join(wanted)
+    return Claim(f"the verdict is {text}", ", ".join(told) or "none", never_another(told, wanted), "verdict", text)
 
 
 def never_another(told: Sequence[str], wanted: Sequence[str]) -> bool:
@@ -63,41 +81,99 @@ def never_another(told: Sequence[str], wanted: Sequence[str]) -> bool:
     return bool(told) and set(told) <= set(wanted)
 
 
-def _grown(stage: Stage, played: Played) -> list[Claim]:
-    tenant = played.cast.tenant.name
-    numerator, denominator = played.cast.scenario.scale
-    wanted = stage.world.pool_size * numerator // denominator
-    running, in_file = stage.running(tenant), stage.pool_size(tenant)
-    return [
-        Claim(f"the file of {tenant} says {wanted}", str(in_file), in_file == wanted),
-        Claim(
-            f"each process of {tenant} runs with {wanted}", _values(running), all(v == wanted for v in running.values())
-        ),
-    ]
+def _amplified(feed: Feed, played: Played) -> Claim:
+    told = feed.incidents("diagnosed", played.cast.tenant.name, AVAILABILITY)
+    rows = told[-1].data["amplifiers"] if told else ()
+    present = [row["amplifier"] for row in rows if row["present"]]
+    wanted = played.cast.scenario.amplifiers
+    text, holds = ", ".join(wanted), set(wanted) == set(present)
+    return Claim(f"made worse by {text}", ", ".join(present) or "none", holds, "amplifiers", text)
 
 
-def only_that_value(stage: Stage, played: Played) -> Claim:
-    """The file is, byte for byte, what the world wrote with other digits in one place; mode and owner are as before."""
+def _left_alone(played: Played) -> Claim:
+    seen = "files, running values and commands as before" if played.left_alone else "something changed"
+    return Claim(f"nothing happens for {UNTOUCHED_S:g} s while nobody has approved", seen, bool(played.left_alone))
+
+
+def _approved(played: Played) -> Claim:
+    said = played.approve_said
+    return Claim("douse approve takes the yes", said or "exit code 0", not said)
+
+
+def _refused(feed: Feed, played: Played) -> Claim:
+    told, wanted = refusals(feed, played.cast.tenant.name), played.cast.scenario.refused
+    holds = bool(told) and told[-1] == wanted
+    return Claim(f"the guard refuses: {wanted}", ", ".join(told) or "never", holds, "steps", f"refused: {wanted}")
+
+
+def _suggests_lift(feed: Feed, played: Played) -> Claim:
+    told = feed.incidents("suggested", played.cast.tenant.name, AVAILABILITY)
+    steps = [step["mitigation"] for event in told if event.data["kind"] == "lift" for step in event.data["steps"]]
+    wanted = played.cast.scenario.suggests_lift
+    text = f"it suggests to take back {', then '.join(wanted)}"
+    return Claim(text, ", ".join(steps) or "nothing", tuple(steps) == wanted)
+
+
+def _lifted(feed: Feed, played: Played) -> Claim:
+    ended: dict[str, str] = {}
+    for event in feed.incidents("lifted", played.cast.tenant.name, AVAILABILITY):
+        ended[event.data["step"]["mitigation"]] = event.data["state"]
+    wanted = played.cast.scenario.lifted
+    text = ", then ".join(f"{name} {state}" for name, state in wanted)
+    return Claim(f"on trial: {text}", _values(ended) or "nothing was tried", tuple(ended.items()) == wanted)
+
+
+def _runs_with(stage: Stage, played: Played) -> Claim:
+    """Every process of the victim, over HTTP: what the scenario's mitigations wanted, and else what it had."""
+    tenant, scenario = played.cast.tenant.name, played.cast.scenario
+    changed = {MITIGATES[name][0]: _wanted(stage, played, name) for name in scenario.stands}
+    before = played.before.running[tenant]
+    wanted = {name: changed.get(name.split(" ", 1)[1], value) for name, value in before.items()}
+    running = stage.running(tenant)
+    told = _values({name: value for name, value in wanted.items() if value != before[name]})
+    return Claim(f"each process of {tenant} runs with {told}", _values(running), running == wanted != before)
+
+
+def only_those_values(stage: Stage, played: Played) -> Claim:
+    """The files are, byte for byte, what the world wrote with other values in those places; mode and owner are as
+    before."""
     tenant = played.cast.tenant
-    numerator, denominator = played.cast.scenario.scale
-    was = acme.service_text(stage.world, tenant).encode()
-    wanted = with_pool_size(was, stage.world.pool_size * numerator // denominator)
-    now = stage.files(tenant.name)[0].read_bytes()
+    contents = {"service.toml": acme.service_text(stage.world, tenant), "client.json": acme.client_text(tenant)}
+    for name in played.cast.scenario.stands:
+        _, file, key = MITIGATES[name]
+        contents[file] = with_value(contents[file], key, _wanted(stage, played, name))
+    differ = [path.name for path in stage.files(tenant.name) if path.read_bytes() != contents[path.name].encode()]
     same_owners = stage.owners(tenant.name) == played.before.owners[tenant.name]
-    bytes_seen = f"all {len(now)} bytes as expected" if now == wanted else "other bytes differ"
+    bytes_seen = f"other bytes differ in {', '.join(differ)}" if differ else "all bytes as expected"
     owners_seen = "mode and owner kept" if same_owners else "mode or owner differs"
-    return Claim(
-        "outside that one value not a byte changed", f"{bytes_seen}, {owners_seen}", now == wanted and same_owners
-    )
+    keys = ", ".join(MITIGATES[name][2] for name in played.cast.scenario.stands)
+    text = f"in the files of {tenant.name} not a byte changed outside {keys}"
+    return Claim(text, f"{bytes_seen}, {owners_seen}", not differ and same_owners, "files", keys)
 
 
-def with_pool_size(content: bytes, value: int) -> bytes:
-    """The world's file with other digits where its pool size stands. Finds it without any code of the product."""
-    header, key = acme.POOL_KEY.rsplit(".", 1)
-    table = content.index(f"\n[{header}]\n".encode())
-    found = re.compile(rf"^{key}\s*=\s*(\d+)".encode(), re.MULTILINE).search(content, table)
-    assert found is not None, f"the world's own file has no {acme.POOL_KEY}"
-    return content[: found.start(1)] + str(value).encode() + content[found.end(1) :]
+def _wanted(stage: Stage, played: Played, mitigation: str) -> Value:
+    numerator, denominator = played.cast.scenario.scale
+    match mitigation:
+        case actuator.RESIZE:
+            return stage.world.pool_size * numerator // denominator
+        case actuator.BACKOFF:
+            return "exponential"
+        case actuator.SHED:
+            return False
+        case actuator.RECYCLE:
+            return 2
+        case _:
+            raise AssertionError(f"no such mitigation: {mitigation}")
+
+
+def with_value(content: str, key: str, value: Value) -> str:
+    """The world's file with another value where the key stands. Finds it without any code of the product."""
+    table, name = key.rsplit(".", 1)
+    toml = content.find(f"\n[{table}]\n")
+    start = toml if toml >= 0 else content.index(f'"{table}": {{')
+    found = re.compile(rf'^ *(?:{name}\s*=|"{name}":)\s*("[^"]*"|\w+)', re.MULTILINE).search(content, start)
+    assert found is not None, f"the world's own file has no {key}"
+    return content[: found.start(1)] + json.dumps(value) + content[found.end(1) :]
 
 
 def _clients_clean(stage: Stage, played: Played) -> Claim:
@@ -116,8 +192,10 @@ def client_failures(stage: Stage, tenant: str, seconds: int) -> tuple[int, int]:
 def _as_before(stage: Stage, played: Played, tenant: str) -> list[Claim]:
     same = stage.hashes(tenant) == played.before.hashes[tenant]
     running = stage.running(tenant)
+    seen = "SHA-256 equal" if same else "SHA-256 differs"
+    column = "files" if tenant == played.cast.tenant.name else ""
     return [
-        Claim(f"the files of {tenant} have the bytes they had", "SHA-256 equal" if same else "SHA-256 differs", same),
+        Claim(f"the files of {tenant} have the bytes they had", seen, same, column, "unchanged"),
         Claim(
             f"the processes of {tenant} run with what they had",
             _values(running),
@@ -131,7 +209,8 @@ def _outcomes(feed: Feed, played: Played) -> Claim:
     told = [event.data for event in feed.outcomes(played.cast.tenant.name)]
     words = [one["status"] + (f": {one['reason']}" if one["reason"] != "none" else "") for one in told]
     wanted = played.cast.scenario.outcomes
-    return Claim(f"act reports {', then '.join(wanted)}", ", ".join(words) or "nothing", tuple(words) == wanted)
+    text = ", ".join(wanted)
+    return Claim(f"act reports {text}", ", ".join(words) or "nothing", tuple(words) == wanted, "steps", text)
 
 
 def _something_to_see(feed: Feed, played: Played) -> list[Claim]:
@@ -155,5 +234,5 @@ def _no_command(stage: Stage, feed: Feed, played: Played) -> Claim:
     return Claim("no command was published", told, bool(before) and before == after)
 
 
-def _values(running: dict[str, int]) -> str:
+def _values(running: Mapping[str, Value]) -> str:
     return ", ".join(f"{name} {value}" for name, value in running.items())

@@ -10,7 +10,8 @@ from schemas.commands import Command, CommandKind
 from schemas.envelope import Event
 from schemas.runbook import Scale
 from stream import keys, reach, topics
-from stream.demo.stage import ACTUATOR, MITIGATION, Stage
+from stream.demo.actuator import ACTUATOR, RESIZE
+from stream.demo.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def _order(stage: Stage, target: str, tenant: str, name: str) -> Command:
         service=stage.world.service,
         actuator=ACTUATOR,
         target=target,
-        mitigation=MITIGATION,
+        mitigation=RESIZE,
         parameter="pool_size",
         decided_ms=time.time_ns() // 1_000_000,
         action=Scale(numerator=2),

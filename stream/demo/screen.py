@@ -14,7 +14,7 @@ from rich.table import Table
 from stream.demo import claims, telling
 from stream.demo.feed import Feed
 from stream.demo.play import AVAILABILITY
-from stream.demo.stage import Stage
+from stream.demo.stage import Running, Stage
 
 REFRESH_S = 0.5
 SEEN_S = 3
@@ -76,7 +76,7 @@ class Screen:
         for tenant in self._stage.world.tenants:
             try:
                 failed, total = claims.client_failures(self._stage, tenant.name, SEEN_S)
-                running = ", ".join(f"{name} {value}" for name, value in self._stage.running(tenant.name).items())
+                running = pools(self._stage.running(tenant.name))
             except OSError:
                 failed, total, running = 0, 0, "does not answer"
             rows.append(
@@ -84,6 +84,12 @@ class Screen:
                 | seen.get(tenant.name, {})
             )
         return rows
+
+
+def pools(running: Running) -> str:
+    """`service 32, worker 32`."""
+    sizes = {name.removesuffix(" pool_size"): value for name, value in running.items() if name.endswith(" pool_size")}
+    return ", ".join(f"{name} {value}" for name, value in sizes.items())
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

@@ -4,13 +4,13 @@ The demo, the tests and the benchmark play it alike; they differ in who watches.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stream import topics
-from stream.demo import claims, forgery, play
+from stream.demo import claims, forgery, play, secrets
 from stream.demo.claims import Claim
 from stream.demo.feed import Feed
 from stream.demo.play import Played
@@ -54,7 +54,9 @@ async def session(stage: Stage, watcher: Watcher = unwatched) -> list[Seen]:
             for one in stage.cast:
                 say(f"the fault: {one.scenario.fault.value} at {one.tenant.name}")
             played = await asyncio.gather(*(play.play(stage, feed, one, before) for one in stage.cast))
-            return [await _seen(stage, feed, one, say) for one in played]
+            seen = [await _seen(stage, feed, one, say) for one in played]
+            kept = _secrets_kept(await secrets.found(stage))
+            return [replace(one, claims=(*one.claims, kept)) for one in seen]
     finally:
         ending = asyncio.create_task(stage.close())
         try:
@@ -68,13 +70,19 @@ async def _seen(stage: Stage, feed: Feed, played: Played, say: Say) -> Seen:
     tenant = played.cast.tenant.name
     found = await asyncio.to_thread(claims.check, stage, feed, played)
     if played.cast.scenario.ending is not Ending.TAKEN_BACK:
-        victims = {one.tenant for one in stage.cast}
-        other = next(one.name for one in stage.world.tenants if one not in victims)
-        say(f"now two forged orders in the name of {other}")
-        found += await _forge(stage, feed, tenant, other)
+        victims = {one.tenant.name for one in stage.cast}
+        others = [one.name for one in stage.world.tenants if not {one.name, one.lives_with} & victims]
+        if others:  # where all burn at once nobody is left in whose name to forge
+            say(f"now two forged orders in the name of {others[0]}")
+            found += await _forge(stage, feed, tenant, others[0])
     opened = feed.incidents("opened", tenant, play.AVAILABILITY)
     report = build.build(feed.events, opened[0].data["incident"]) if opened else None
     return Seen(played.cast, tuple(found), report)
+
+
+def _secrets_kept(places: Sequence[str]) -> Claim:
+    text = "no planted secret left its place: not in a topic of douse, not in its log"
+    return Claim(text, "; ".join(places) or "none found", not places)
 
 
 async def _forge(stage: Stage, feed: Feed, victim: str, other: str) -> list[Claim]:

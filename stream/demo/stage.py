@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -16,19 +15,23 @@ from typing import Any
 
 from examples.acme import world as acme
 from examples.acme.world import Handle, Tenant, World
-from schemas import canonical
 from stream import keys, topics
+from stream.demo import actuator, specs
 from stream.demo.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parents[2]
-TEMPLATES = ROOT / "examples" / "acme" / "specs"
-ACTUATOR = "local"
-MITIGATION = "resize-pool"
 SHARDS = 4  # two cores: sixteen shards would only tick more often
-POOL_MAX = 64
-POOL_MIN = 4
 APP_STOP_S = 20.0
 APPS = ("ingest", "detect", "act")
+
+Value = str | int | bool
+Running = dict[str, Value]
+SHOWN = {
+    "service": ("pool_size", "endpoints.recommendations", "workers_generation"),
+    "worker": ("pool_size",),
+    "clients": ("backoff", "base_ms", "attempts"),
+}
+"""Of each process the running values that a mitigation could change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,14 @@ class Stage:
     def log(self) -> Path:
         return self.folder / "douse.log"
 
-    def files(self, tenant: str) -> tuple[Path, ...]:
-        """What could be changed of a tenant."""
-        return (self.folder / "world" / tenant / "service.toml", self.folder / "world" / tenant / "client.json")
+    def files(self, tenant: str) -> tuple[Path, Path]:
+        """What could be changed of a tenant: its service's file, which may be another tenant's, and its tabs' file."""
+        home = self.folder / "world"
+        return (home / self.home(tenant) / "service.toml", home / tenant / "client.json")
+
+    def home(self, tenant: str) -> str:
+        """The tenant on whose service it lives."""
+        return next(one.lives_with or one.name for one in self.world.tenants if one.name == tenant)
 
     def hashes(self, tenant: str) -> tuple[str, ...]:
         return tuple(sha256(path.read_bytes()).hexdigest() for path in self.files(tenant))
@@ -74,30 +82,28 @@ class Stage:
         """Mode and owner of each file."""
         return tuple((seen.st_mode, seen.st_uid) for seen in (path.stat() for path in self.files(tenant)))
 
-    def pool_size(self, tenant: str) -> int:
-        """The value in the tenant's file."""
-        value: Any = tomllib.loads(self.files(tenant)[0].read_text())
-        for part in acme.POOL_KEY.split("."):
-            value = value[part]
-        return int(value)
-
-    def running(self, tenant: str) -> dict[str, int]:
-        """What each process of the tenant says that it runs with, over HTTP."""
-        handles = [handle[tenant] for handle in (self.services, self.workers) if tenant in handle]
-        return {handle.name: int(handle.get("/admin/config")["pool_size"]) for handle in handles}
+    def running(self, tenant: str) -> Running:
+        """What each process of the tenant says that it runs with, over HTTP, by process and field."""
+        shown: Running = {}
+        for group in (self.services, self.workers, self.clients):
+            handle = group.get(tenant if group is self.clients else self.home(tenant))
+            if handle is not None:
+                values = dict(_flat(handle.get("/admin/config")))
+                shown |= {f"{handle.name} {name}": values[name] for name in SHOWN[handle.name]}
+        return shown
 
     async def open(self) -> None:
         """Writes the folder, creates the topics and starts everything. Raises RuntimeError where a part does not."""
         self.folder.mkdir(parents=True, exist_ok=True)
         acme.write_world(self.folder / "world", self.world)
-        keys.init(self.folder / "keys", (ACTUATOR,))
+        keys.init(self.folder / "keys", (actuator.ACTUATOR,))
         await topics.create(self.bootstrap, self.prefix, SHARDS, 4, sources=True)
         threads = ThreadPoolExecutor(len(self.world.tenants))
-        self.starting = [threads.submit(self._start_tenant, tenant) for tenant in self.world.tenants]
+        for start in (self._start_service, self._start_tabs):
+            self.starting = [threads.submit(start, tenant) for tenant in self.world.tenants]
+            await asyncio.gather(*map(asyncio.wrap_future, self.starting))
         threads.shutdown(wait=False)
-        await asyncio.gather(*map(asyncio.wrap_future, self.starting))
         self._write_settings()
-        self._write_specs()
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "stream.cli", "--config", str(self.config), "run", "--specs", "specs"]
             self.douse = subprocess.Popen(
@@ -144,10 +150,12 @@ class Stage:
                 if name in names and str(self.config).encode() in command:
                     os.kill(pid, signal.SIGKILL)
 
-    def _start_tenant(self, tenant: Tenant) -> None:
+    def _start_service(self, tenant: Tenant) -> None:
+        if tenant.lives_with:
+            return
         place = self.folder / "world" / tenant.name
         scenario = next((one.scenario for one in self.cast if one.tenant == tenant), None)
-        service = acme.start_service(
+        self.services[tenant.name] = acme.start_service(
             self.world,
             tenant,
             place,
@@ -156,12 +164,14 @@ class Stage:
             on_hangup=scenario.on_hangup if scenario else "reload",
             resize=scenario.resize if scenario else "live",
         )
-        self.services[tenant.name] = service
         if tenant.has_worker:
             self.workers[tenant.name] = acme.start_worker(
                 self.world, tenant, place, kafka=self.bootstrap, topic_prefix=self.prefix
             )
-        self.clients[tenant.name] = acme.start_clients(self.world, tenant, place, service.url)
+
+    def _start_tabs(self, tenant: Tenant) -> None:
+        place, url = self.folder / "world" / tenant.name, self.services[self.home(tenant.name)].url
+        self.clients[tenant.name] = acme.start_clients(self.world, tenant, place, url)
 
     def _write_settings(self) -> None:
         self.config.write_text(
@@ -172,92 +182,16 @@ class Stage:
             "session_s = 10\nheartbeat_s = 2\nrebalance_s = 20\n"
             'keys_folder = "keys"\ndata_folder = "data"\nactuator_file = "actuator.toml"\n'
         )
-        lines = [
-            f'name = "{ACTUATOR}"',
-            'ledger = "data/ledger.sqlite"',
-            'command_keys = ["keys/command.pub"]',
-            'operator_keys = ["keys/operator.pub"]',
-        ]
-        for tenant in self.world.tenants:
-            lines += self._target_lines(tenant)
-        (self.folder / "actuator.toml").write_text("\n".join(lines) + "\n")
-
-    def _target_lines(self, tenant: Tenant) -> list[str]:
-        name, environment = tenant.name, self.world.environment
-        lines = [
-            "\n[[allow]]",
-            f'environment = "{environment}"',
-            f'tenant = "{name}"',
-            f'mitigations = ["{MITIGATION}"]',
-            "\n[[targets]]",
-            f'id = "{name}-pool"',
-            f'environment = "{environment}"',
-            f'tenants = ["{name}"]',
-            'parameter = "pool_size"',
-            f'file = "world/{name}/service.toml"',
-            f'key = "{acme.POOL_KEY}"',
-            f"minimum = {POOL_MIN}",
-            f"maximum = {POOL_MAX}",
-        ]
-        for handle in [group[name] for group in (self.services, self.workers) if name in group]:
-            lines += [
-                "\n[[targets.processes]]",
-                f'name = "{handle.name}"',
-                f'pid_file = "world/{name}/run/{handle.name}.pid"',
-                f'probe_url = "{handle.url}/admin/config"',
-                'probe_field = "pool_size"',
-            ]
-        return lines
-
-    def _write_specs(self) -> None:
-        """The templates of the example with this world's names, and a target for each tenant."""
-        specs = self.folder / "specs"
-        specs.mkdir(exist_ok=True)
-        slos = (TEMPLATES / "slos.yaml").read_text().replace("shop-api", self.world.service)
-        (specs / "slos.yaml").write_text(slos)
-        (specs / "catalogue.yaml").write_text("---\n".join(_documents(self.world, self.cast)))
+        groups = {"services": self.services, "workers": self.workers, "clients": self.clients}
+        (self.folder / "actuator.toml").write_text(actuator.text(self.world, groups))
+        scenarios = [one.scenario for one in self.cast]
+        specs.write(self.folder / "specs", self.world, scenarios, [one.tenant for one in self.cast])
 
 
-def _documents(world: World, cast: tuple[Cast, ...]) -> list[str]:
-    """Mitigation, runbook, limits, targets and autonomy; JSON is YAML, and nothing needs quoting by hand."""
-    scenario = cast[0].scenario
-    numerator, denominator = scenario.scale
-    action: canonical.Json = {"op": "scale", "numerator": numerator, "denominator": denominator}
-    mend = "Find out why demand outgrew the pool, and size pool and replica together for the next peak."
-    mitigation: canonical.Json = {
-        "parameter": "pool_size",
-        "action": action,
-        "minimum": POOL_MIN,
-        "maximum": POOL_MAX,
-        "mend": mend,
-    }
-    limits = {"confirm_grace_ms": scenario.confirm_grace_ms, "confirm_quiet_ms": scenario.confirm_quiet_ms}
-    rules: list[canonical.Json] = [
-        {"environment": world.environment, "tenant": tenant.name, "mitigation": MITIGATION, "level": "auto"}
-        for tenant in world.tenants
-    ]
-    targets = [
-        (
-            f"{tenant.name}-pool",
-            {
-                "actuator": ACTUATOR,
-                "environment": world.environment,
-                "tenants": [tenant.name],
-                "service": world.service,
-                "parameter": "pool_size",
-            },
-        )
-        for tenant in world.tenants
-    ]
-    return [
-        _document("Mitigation", MITIGATION, mitigation),
-        _document("Runbook", "pool-exhausted", {"cause": "pool_exhausted", "mitigations": [MITIGATION]}),
-        _document("Limits", None, limits),
-        _document("Autonomy", None, {"rules": rules}),
-        *(_document("Target", name, spec) for name, spec in targets),
-    ]
-
-
-def _document(kind: str, name: str | None, spec: canonical.Json) -> str:
-    head = {"apiVersion": "douse/v1", "kind": kind} | ({"metadata": {"name": name}} if name else {})
-    return canonical.dumps({**head, "spec": spec}).decode() + "\n"
+def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Value]]:
+    """The values of a tree by their dotted paths."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield above + key, value

@@ -8,6 +8,7 @@ from stream.report import units
 
 UNITS = (("_ratio", ""), ("_s", " s"), ("_us", " us"), ("_ms", " ms"))
 FINDINGS_SHOWN = 5
+AMPLIFYING_SHOWN = 2
 
 
 def lines(event: Event) -> list[str]:
@@ -22,11 +23,19 @@ def lines(event: Event) -> list[str]:
         case "incident.diagnosed":
             return _diagnosed(data)
         case "incident.planned":
-            step = data["steps"][0]
-            wanted = units.action(step["parameter"], StepRow.read(step).action)
-            return [f"PLAN      {step['mitigation']}: {wanted} at {step['target']}"]
+            return [f"PLAN      {number}. {_step(step)}" for number, step in enumerate(data["steps"], 1)]
+        case "incident.suggested" if data["kind"] == "lift":
+            steps = ", ".join(step["mitigation"] for step in data["steps"])
+            return [f"SUGGESTED to take back for {data['tenant']} what may be unnecessary now: {steps}"]
         case "incident.suggested":
-            return [f"SUGGESTED {data['steps'][0]['mitigation']} for {data['tenant']}; autonomy is {data['autonomy']}"]
+            told = [f"SUGGESTED for {data['tenant']}; autonomy is {data['autonomy']}: plan {data['plan']}"]
+            return told + [f"            {number}. {_step(step)}" for number, step in enumerate(data["steps"], 1)]
+        case "incident.decided":
+            taken = "taken up" if data["taken"] else f"not taken up: {data['detail']}"
+            return [f"DECIDED   {data['word']} by {data['by']} for {data['tenant']}; {taken}"]
+        case "incident.lifted":
+            why = f": {data['detail']}" if data["detail"] else ""
+            return [f"LIFT      {data['step']['mitigation']} for {data['tenant']}: {data['state']}{why}"]
         case "incident.refused":
             return [f"REFUSED   {data['tenant']}: {data['reason']}: {data['detail']}"]
         case "incident.verdict":
@@ -45,6 +54,11 @@ def lines(event: Event) -> list[str]:
             return []
 
 
+def _step(step: dict[str, Any]) -> str:
+    wanted = units.action(step["parameter"], StepRow.read(step).action)
+    return f"{step['mitigation']}: {wanted} at {step['target']}"
+
+
 def _diagnosed(data: dict[str, Any] | Any) -> list[str]:
     first, *others = data["ranked"]
     named = [one for one in others if one["cause"] != "unknown"]
@@ -53,6 +67,10 @@ def _diagnosed(data: dict[str, Any] | Any) -> list[str]:
         f"CAUSE     {data['cause']} ({first['probability_ppm'] / 10_000:.1f} %), suspect {first['suspect'] or 'none'}"
     ]
     told += [f"            {_finding(one)}" for one in first["findings"][:FINDINGS_SHOWN]]
+    for row in data["amplifiers"]:
+        if row["present"]:
+            told.append(f"            made worse by {row['amplifier']}:")
+            told += [f"            {_finding(one)}" for one in row["findings"][:AMPLIFYING_SHOWN]]
     told.append(f"            not {second['cause']} ({second['probability_ppm'] / 10_000:.1f} %):")
     against = sorted(second["findings"], key=lambda one: one["weight_milli"])
     told += [f"            {_finding(one)}" for one in against[:2]] or ["            nothing else explains it"]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from schemas import journal
+from schemas.fleet import Fleet
 from stream.detect.publisher import Publisher
 from stream.faustlib import exits, watchdog
 
@@ -24,16 +25,29 @@ class Ticking(Protocol):
     def mark(self) -> int: ...
 
 
+class Fleets(Protocol):
+    """What the other shards say, for one shard's next tick; None where that is nothing new."""
+
+    def news(self, shard: int, now_s: float) -> Fleet | None: ...
+    def forget(self, shard: int) -> None: ...
+
+
 class Ticker:
     """Sends ticks until it is cancelled. It keeps to its schedule: a late beat does not move the next one."""
 
     def __init__(
-        self, publisher: Publisher, interval_ms: int, stuck_s: float, at_work: Callable[[], Iterable[Ticking]]
+        self,
+        publisher: Publisher,
+        interval_ms: int,
+        stuck_s: float,
+        at_work: Callable[[], Iterable[Ticking]],
+        fleets: Fleets,
     ) -> None:
         """A shard that folds nothing for `stuck_s` although its ticks are in the journal ends the process (70)."""
         self._publisher = publisher
         self._interval_ms = interval_ms
         self._at_work = at_work
+        self._fleets = fleets
         self._watchdog = watchdog.Watchdog(stuck_s)
         self._sent: dict[int, set[asyncio.Future[Any]]] = {}
         self._ends: dict[int, int] = {}
@@ -57,7 +71,8 @@ class Ticker:
                 exits.again(f"shard {number} stands still at journal offset {shard.mark}, its ticks are at {end}")
             waiting = self._sent.setdefault(number, set())
             if len(waiting) < IN_FLIGHT_MAX:
-                sent = await self._publisher.tick(number, journal.Tick(self._interval_ms, shard.mark))
+                tick = journal.Tick(self._interval_ms, shard.mark, self._fleets.news(number, now_s))
+                sent = await self._publisher.tick(number, tick)
                 waiting.add(sent)
                 sent.add_done_callback(functools.partial(self._arrived, number))
 
@@ -71,3 +86,4 @@ class Ticker:
         for number in self._sent.keys() - {shard.number for shard in shards}:
             del self._sent[number]
             self._ends.pop(number, None)
+            self._fleets.forget(number)

@@ -15,6 +15,7 @@ from detectors.rows import Reduced, Source
 from schemas import canonical, envelope, journal, signing
 from schemas.commands import Outcome
 from schemas.envelope import Event
+from schemas.otlp import logs as otlp_logs
 from schemas.otlp import metrics as otlp_metrics
 from schemas.otlp import spans as otlp_spans
 from schemas.otlp.columns import Rejected
@@ -66,6 +67,19 @@ def spans(plan: Plan) -> Door:
         if isinstance(columns, Rejected):
             return _refused(columns)
         return _bounded(observe.spans(columns, plan, _source(incoming, payload), _tenant(incoming)))
+
+    return enter
+
+
+def logs(plan: Plan) -> Door:
+    """The door for OTLP logs."""
+
+    def enter(incoming: Incoming) -> Content:
+        payload = incoming.stored.value or b""
+        columns = otlp_logs.decode(payload)
+        if isinstance(columns, Rejected):
+            return _refused(columns)
+        return _bounded(observe.logs(columns, plan, _source(incoming, payload), _tenant(incoming)))
 
     return enter
 

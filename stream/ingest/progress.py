@@ -2,12 +2,12 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiokafka.errors import KafkaError
 
 from schemas import journal
-from schemas.journal import Progress, SourceProgress
+from schemas.journal import NO_POSITION, Progress, SourceProgress
 from stream.faustlib import exits
 from stream.ingest.batch import Outgoing, Partition, ToJournal
 from stream.ingest.intake import Intake
@@ -28,8 +28,18 @@ class Reporter:
     """Reports the standings of one worker and watches that they move."""
 
     def __init__(
-        self, boot: str, shards: int, intake: Intake, sights: Sights, outlet: Outlet, fetched: Fetched
+        self,
+        boot: str,
+        shards: int,
+        intake: Intake,
+        sights: Sights,
+        outlet: Outlet,
+        fetched: Fetched,
+        unread: Sequence[str] = (),
     ) -> None:
+        self._unread = tuple(SourceProgress(topic, 0, 0, NO_POSITION, 0, NO_POSITION) for topic in unread)
+        """Sources that are switched off: no partition of theirs is waited for, or a shard that has heard of them before
+        would take their silence for a fault."""
         self._fetched = fetched
         self._tails: dict[Partition, tuple[int, int]] = {}
         self._boot = boot
@@ -68,7 +78,7 @@ class Reporter:
         if generation != self._intake.generation:
             return
         sources = tuple(self._source(partition, reached[partition], ends[partition]) for partition in positions)
-        value = journal.encode_progress(Progress(self._boot, sources))
+        value = journal.encode_progress(Progress(self._boot, (*sources, *self._unread)))
         everyone: list[Outgoing] = [ToJournal(shard, journal.Kind.PROGRESS, value) for shard in range(self._shards)]
         await self._outlet.send(everyone)
 

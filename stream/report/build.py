@@ -11,7 +11,8 @@ import orjson
 
 from schemas.envelope import Event
 from schemas.events import Diagnosed, Planned, VerdictGiven
-from stream.report import cause, changes, figures, state, story, times
+from stream.report import cause, changes, figures, plans, state, story, times
+from stream.report import to_do as left
 from stream.report.markdown import markdown
 from stream.report.model import Judged, Report
 
@@ -46,10 +47,13 @@ def build(events: Iterable[Event], incident: str) -> Report:
         freshness=figures.freshness(told),
         cause=cause.cause(told),
         trace_ids=diagnosed.trace_ids if diagnosed else (),
+        plans=plans.plans(told, changed),
         changes=changed,
+        decisions=plans.decisions(told),
+        trials=plans.trials(told),
         refusals=changes.refusals(told),
         verdicts=tuple(_judged(one) for one in told.of(VerdictGiven)),
-        to_do=state.to_do(told, changed),
+        to_do=left.to_do(told, changed),
         left_out=told.left_out,
     )
 

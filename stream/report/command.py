@@ -6,7 +6,7 @@ from pathlib import Path
 from stream import console
 from stream.report import build as report
 from stream.report import events as archive_reader
-from stream.report import markdown as report_markdown
+from stream.report import paragraph as report_paragraph
 from stream.report import story as report_story
 from stream.settings import Settings
 
@@ -34,7 +34,7 @@ def main(settings: Settings, incident: str, folder: Path, as_json: bool = False)
     if as_json:
         console.print_json(made.fields())
         return console.OK
-    print(report_markdown.paragraph(made))
+    print(report_paragraph.paragraph(made))
     print()
     for path in written:
         print(path)

@@ -2,7 +2,19 @@
 
 from dataclasses import dataclass
 
-from schemas.events import Budget, Closed, Ending, HandedOver, IncidentEvent, Latency, Planned, TierBurn, VerdictGiven
+from schemas.events import (
+    Budget,
+    Closed,
+    Ending,
+    HandedOver,
+    IncidentEvent,
+    Latency,
+    Lifted,
+    LiftState,
+    Planned,
+    TierBurn,
+    VerdictGiven,
+)
 from schemas.slo import HOUR_S, MILLION
 from stream.report.model import P99, Burn, Freshness, Objective, Pace
 from stream.report.story import Story
@@ -25,7 +37,9 @@ def burn_stopped(story: Story) -> bool:
     closed = story.last(Closed)
     if closed is not None:
         return closed.ending in (Ending.CONFIRMED, Ending.RECOVERED)
-    judged, handed = story.last(VerdictGiven), story.last(HandedOver)
+    judged, handed, tried = story.last(VerdictGiven), story.last(HandedOver), story.last(Lifted)
+    if tried is not None and tried.state is LiftState.HURTS:
+        return False
     return judged is not None and judged.verdict == EFFECTIVE and (handed is None or _follows(judged, handed))
 
 

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from stream.report import units
-from stream.report.model import Change, Judged, Moment, Refusal, Report, Suspicion
+from stream.incidents import ID_DIGITS
+from stream.report import plans, reasons, stands, units
+from stream.report.model import AmplifierFound, Change, Judged, Moment, Plan, Refusal, Report, Standing, Suspicion
+from stream.report.paragraph import cause_sentence, change_says, named, paragraph
 
 NAMES = {
     "metrics_polled": "metrics polled",
@@ -12,16 +14,6 @@ NAMES = {
     "traces_correlated": "traces correlated",
     "mitigation_executed": "mitigation executed",
     "recovery_validated": "recovery validated",
-}
-REASONS = {
-    "below_fast_page": "proven below the fastest page tier",
-    "worse_than_before": "proven worse than before, by at least a third of what was still good",
-    "better_still_burning": "proven better than before, and still burning",
-    "not_better": "not proven better than before",
-    "traffic_missing": "too little traffic came to judge it by",
-    "too_few_requests": "too few requests to prove anything",
-    "clean_runs_too_long": "the fault pauses longer by itself than it could be watched",
-    "no_window_yet": "there was no window to judge it by",
 }
 
 
@@ -34,41 +26,18 @@ def markdown(report: Report) -> str:
         _section("Timeline", _timeline(report)),
         _section("Steps", _steps(report.steps)),
         _section("Cause", _cause(report)),
+        _section("People", [f"- {units.utc(one.at_ms)} {plans.decided(one)}" for one in report.decisions]),
+        _section("Plan", [line for one in report.plans for line in _plan(one, report.changes)]),
         _section("Change", [line for change in report.changes for line in _change(change)] or ["Nothing was changed."]),
         _section("Not allowed", [_refusal(one) for one in report.refusals]),
         _section("Verdict", [line for one in report.verdicts for line in _verdict(one)] or ["Nothing to judge."]),
+        _section("Trials of taking back", [f"- {units.utc(one.at_ms)} {one.says}" for one in report.trials]),
         _section("Budget, burn and latency", _figures(report)),
-        _section("Undo by hand", list(_undo(report.changes))),
+        _section("Undo", list(_undo(report.changes))),
         _section("Still to do", [f"- {line}" for line in report.to_do] or ["Nothing."]),
         _section("Left out", [f"- {line}" for line in report.left_out]),
     ]
     return "\n".join(line for part in parts for line in part) + "\n"
-
-
-def paragraph(report: Report) -> str:
-    """What happened, in a few sentences."""
-    burn, times = report.burn, report.mttm
-    said = [
-        f"At {units.utc(report.onset_ms)} {report.tenant}/{report.service} began to burn its error budget "
-        f"({report.objective.slo}) at {units.percent(burn.before.spent_per_hour_ppm)} an hour, "
-        f"{units.times(burn.before.factor_milli)} the allowed pace; seen after {units.duration(times.detect_ms)}."
-    ]
-    if report.cause is not None:
-        said.append(_cause_sentence(report.cause.cause, report.cause.found))
-    said += [_change_sentence(change) for change in report.changes]
-    if times.total_ms is not None:
-        said.append(f"Mitigated {units.duration(times.total_ms)} after the onset.")
-    if report.verdicts:
-        last = report.verdicts[-1]
-        proven = f", {units.duration(times.prove_ms)} after the decision" if times.prove_ms is not None else ""
-        said.append(f"Judged {last.verdict}{proven}.")
-    said.append(f"Now {report.state}: {report.state_says}.")
-    held = "is protected" if report.objective.protected else "is not protected"
-    said.append(
-        f"{units.percent(report.objective.left_ppm)} of the budget is left; the compliance window {held}: "
-        f"{report.objective.why}."
-    )
-    return " ".join(said)
 
 
 def _section(title: str, lines: list[str]) -> list[str]:
@@ -76,19 +45,6 @@ def _section(title: str, lines: list[str]) -> list[str]:
     while lines and not lines[-1]:
         lines = lines[:-1]
     return ["", f"## {title}", "", *lines] if lines else []
-
-
-def _cause_sentence(cause: str, found: Suspicion | None) -> str:
-    if found is None:
-        return "The evidence names no cause."
-    return f"Cause: {_words(cause)} at {found.suspect} ({units.percent(found.probability_ppm)})."
-
-
-def _change_sentence(change: Change) -> str:
-    values = f" {change.before} -> {change.after}" if change.after else ""
-    why = f" ({change.detail or change.reason})" if change.detail or change.reason else ""
-    place = f"{change.actuator}/{change.target}"
-    return f"{change.parameter}{values} at {place} by {change.mitigation}: {change.standing.value}{why}."
 
 
 def _timeline(report: Report) -> list[str]:
@@ -105,6 +61,8 @@ def _timeline(report: Report) -> list[str]:
     total = (
         f"**MTTM {units.duration(times.total_ms)}**" if times.total_ms is not None else "MTTM: not mitigated by douse"
     )
+    if times.approval_ms is not None:
+        also += f"; of decide, {units.duration(times.approval_ms)} until a person approved"
     attempts = f"; {times.attempts} attempts, the parts are the last one's" if times.attempts > 1 else ""
     return [*_steps(report.timeline), "", f"{total}: {known}{also}{attempts}."]
 
@@ -126,16 +84,18 @@ def _cause(report: Report) -> list[str]:
     cause = report.cause
     if cause is None:
         return ["No diagnosis yet."]
-    lines = [_cause_sentence(cause.cause, cause.found)]
+    lines = [cause_sentence(cause.cause, cause.found)]
     if cause.found is not None:
         lines += ["", *_evidence(cause.found)]
     if cause.runner_up is not None:
         share = units.percent(cause.runner_up.probability_ppm)
         suspect = f" at {cause.runner_up.suspect}" if cause.runner_up.suspect else ""
         role = "Runner-up" if cause.found is not None else "Most likely, yet not likely enough"
-        lines += ["", f"{role}: {_words(cause.runner_up.cause)}{suspect} ({share}); {cause.why_not}."]
+        lines += ["", f"{role}: {named(cause.runner_up.cause)}{suspect} ({share}); {cause.why_not}."]
         if cause.found is None:
             lines += ["", *_evidence(cause.runner_up)]
+    if cause.amplifiers:
+        lines += ["", "Beside the cause, whatever it is:", "", *(_amplifier(one) for one in cause.amplifiers)]
     lines += [
         "",
         f"None of the known causes: {units.percent(cause.unknown_ppm)}. Seen at "
@@ -153,12 +113,50 @@ def _evidence(found: Suspicion) -> list[str]:
     ]
 
 
-def _change(change: Change) -> Iterator[str]:
-    yield _change_sentence(change)
-    yield ""
+def _amplifier(one: AmplifierFound) -> str:
+    return f"- {named(one.amplifier)}: {'at work' if one.present else 'not seen'}; {one.why}"
+
+
+def _plan(plan: Plan, changes: tuple[Change, ...]) -> Iterator[str]:
+    """Its steps in their order, each with its times."""
+    amplifiers = "".join(f" + {named(one)}" for one in plan.amplifiers)
+    approved = f", approved by {plan.approved_by}" if plan.approved_by else ""
+    live = f", live {units.utc(plan.live_ms)}" if plan.live_ms is not None else ", never wholly live"
+    provable = "" if plan.provable else " So little traffic comes that its effect cannot be proven."
     yield (
-        f"Ordered {units.utc(change.decided_ms)}: {units.action(change.parameter, change.action)}, within "
-        f"{change.minimum} to {change.maximum}. Plan `{change.plan}`, command `{change.command}`."
+        f"Plan `{plan.plan[:ID_DIGITS]}` for {named(plan.cause)}{amplifiers}: decided {units.utc(plan.decided_ms)}"
+        f"{approved}{live}, judged within {units.duration(plan.watch_ms)}.{provable} By now: {plan.says}."
+    )
+    rows = [
+        (
+            str(number),
+            f"{one.mitigation}{' (again)' if one.again else ''}",
+            f"{one.actuator}/{one.target}",
+            f"{one.parameter} {one.before} -> {one.after}" if one.after else units.action(one.parameter, one.action),
+            *(_at(at_ms) for at_ms in (one.ordered_ms, one.live_ms, one.confirmed_ms, one.taken_back_ms)),
+            stands.how(one),
+        )
+        for number, one in enumerate((one for one in changes if one.plan == plan.plan), 1)
+    ]
+    head = ("", "step", "where", "change", "ordered", "live", "confirmed", "taken back", "now")
+    yield from ("", *_table(head, rows), "")
+
+
+def _at(at_ms: int | None) -> str:
+    return units.clock(at_ms) if at_ms is not None else "-"
+
+
+def _change(change: Change) -> Iterator[str]:
+    yield f"{change_says(change)}."
+    yield ""
+    again = f" It puts `{change.again}` in place again." if change.again else ""
+    ordered = f"Ordered {units.utc(change.ordered_ms)}" if change.ordered_ms is not None else "Decided"
+    if change.ordered_ms is None:
+        ordered += f" {units.utc(change.decided_ms)}"
+    bounds = f", within {change.minimum} to {change.maximum}" if change.minimum != change.maximum else ""
+    yield (
+        f"{ordered}: {units.action(change.parameter, change.action)}{bounds}. Plan `{change.plan}`, command "
+        f"`{change.command}`.{again}"
     )
     if change.confirm_by_ms is not None:
         yield f"Confirm deadline {units.utc(change.confirm_by_ms)}."
@@ -190,8 +188,8 @@ def _refusal(one: Refusal) -> str:
 
 def _verdict(one: Judged) -> Iterator[str]:
     yield (
-        f"**{one.verdict}** at {units.utc(one.at_ms)}: {REASONS.get(one.reason, _words(one.reason))}; "
-        f"follows: {_words(one.follows)}."
+        f"**{one.verdict}** at {units.utc(one.at_ms)}: {reasons.words(one.reason)}; "
+        f"follows: {one.follows.replace('_', ' ')}."
     )
     yield ""
     traffic = units.percent(one.traffic_ratio_milli * 1000)
@@ -255,6 +253,10 @@ def _undo(changes: tuple[Change, ...]) -> Iterator[str]:
     for change in changes:
         if change.undo:
             yield f"- {change.actuator}/{change.target}: `{change.undo}`"
+    stand = [one for one in changes if one.standing in (Standing.UNCONFIRMED, Standing.CONFIRMED)]
+    if stand:
+        said = ", ".join(f"`douse revert {one.command[:ID_DIGITS]} --reason ...`" for one in stand)
+        yield f"- By douse itself: {said}"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
@@ -264,7 +266,3 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
-
-
-def _words(name: str) -> str:
-    return "not known" if name == "unknown" else name.replace("_", " ")

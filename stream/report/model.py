@@ -5,6 +5,7 @@ What is not known, or has not happened, is left out.
 
 from enum import StrEnum
 
+from schemas.events import LiftState, Word
 from schemas.model import Model
 from schemas.runbook import Action
 
@@ -100,6 +101,16 @@ class Suspicion(Model):
     findings: tuple[Finding, ...]
 
 
+class AmplifierFound(Model):
+    """Something that makes a failure worse, whatever its cause; `present` is what the plan goes by."""
+
+    amplifier: str
+    present: bool
+    why: str
+    """What speaks for it, or what is missing of it."""
+    findings: tuple[Finding, ...]
+
+
 class CauseFound(Model):
     """`found` is none where the evidence named no cause."""
 
@@ -108,6 +119,8 @@ class CauseFound(Model):
     found: Suspicion | None = None
     runner_up: Suspicion | None = None
     why_not: str
+    amplifiers: tuple[AmplifierFound, ...] = ()
+    """Those at work first."""
     unknown_ppm: int
     requests_per_s_milli: int
     errors_per_s_milli: int
@@ -116,6 +129,12 @@ class CauseFound(Model):
 class Standing(StrEnum):
     """What became of a change, by its actuator's own word."""
 
+    WAITING = "waiting"
+    """Its turn comes when the step before it is live."""
+    NOT_ORDERED = "not ordered"
+    """Its plan ended before its turn came."""
+    ALREADY = "already so"
+    """The value stood there before: nothing was changed, and nothing is to be taken back."""
     ORDERED = "ordered"
     """No answer is on record."""
     UNCONFIRMED = "unconfirmed"
@@ -139,9 +158,27 @@ class Reloaded(Model):
     live_ms: int | None = None
 
 
+class TakenBack(StrEnum):
+    """At whose word a change was taken back."""
+
+    DOUSE = "douse"
+    """As the verdict, a step that failed or the spec set wanted it."""
+    TRIAL = "trial"
+    """To see whether it is still needed."""
+    PERSON = "person"
+    ACT = "act"
+    """Its actuator's own: nobody confirmed it in time, or it could not keep it."""
+
+
 class Change(Model):
+    """One change that a plan holds, or one that was put in place again after a trial."""
+
     plan: str
+    step: int
+    """Counts the steps of its plan from 0; what is put in place again counts on."""
     command: str
+    again: str | None = None
+    """The command of the earlier change that this one puts in place again."""
     mitigation: str
     actuator: str
     target: str
@@ -149,19 +186,76 @@ class Change(Model):
     action: Action
     minimum: int
     maximum: int
+    degrades: bool = False
+    """It takes something from the users."""
     decided_ms: int
+    ordered_ms: int | None = None
+    """Its own order; none where its turn did not come, or where the topic holds the order no longer."""
     standing: Standing
     reason: str = ""
     detail: str = ""
     live_ms: int | None = None
     ended_ms: int | None = None
     """Confirmed, taken back, failed or refused at this time."""
+    confirm_ordered_ms: int | None = None
+    confirmed_ms: int | None = None
+    taken_back_ms: int | None = None
+    taken_back_for: TakenBack | None = None
+    taken_back_by: str = ""
+    """The person who wanted it back."""
     confirm_by_ms: int | None = None
     before: str = ""
     after: str = ""
     diff: str = ""
     reloads: tuple[Reloaded, ...] = ()
     undo: str = ""
+
+
+class Plan(Model):
+    """A plan that was carried out, as a whole; its changes name it."""
+
+    plan: str
+    revision: int
+    decided_ms: int
+    cause: str
+    amplifiers: tuple[str, ...]
+    approved_by: str = ""
+    approval_ms: int | None = None
+    """From the suggestion to the order, where a person approved it."""
+    live_ms: int | None = None
+    """When the last of its changes was live."""
+    watch_ms: int
+    provable: bool
+    says: str
+    """What of it stands."""
+
+
+class Decision(Model):
+    """A person's word, and whether it was taken up."""
+
+    at_ms: int
+    plan: str
+    word: Word
+    by: str
+    said: str
+    taken: bool
+    detail: str = ""
+
+
+class TrialMoment(Model):
+    """How the trial of taking one step of a confirmed plan back stood at this time."""
+
+    at_ms: int
+    plan: str
+    command: str
+    mitigation: str
+    actuator: str
+    target: str
+    state: LiftState
+    says: str
+    errors: int
+    requests: int
+    residual_ppm: int
 
 
 class Refusal(Model):
@@ -200,6 +294,8 @@ class Mttm(Model):
     total_ms: int | None = None
     detect_ms: int
     decide_ms: int | None = None
+    approval_ms: int | None = None
+    """So much of `decide_ms` went by until a person approved."""
     apply_ms: int | None = None
     recover_ms: int | None = None
     prove_ms: int | None = None
@@ -234,7 +330,10 @@ class Report(Model):
     freshness: Freshness
     cause: CauseFound | None = None
     trace_ids: tuple[str, ...]
+    plans: tuple[Plan, ...]
     changes: tuple[Change, ...]
+    decisions: tuple[Decision, ...]
+    trials: tuple[TrialMoment, ...]
     refusals: tuple[Refusal, ...]
     verdicts: tuple[Judged, ...]
     to_do: tuple[str, ...]

@@ -1,103 +1,111 @@
-"""Where an incident stands, in words, and what is left for a person to do."""
+"""Where an incident stands, in words."""
 
-from schemas.events import Closed, Diagnosed, Ending, HandedOver, Planned, Refused, Suggested, VerdictGiven
-from stream.report import figures as report_figures
-from stream.report import units
+from schemas.events import (
+    Closed,
+    Decided,
+    Diagnosed,
+    Ending,
+    HandedOver,
+    IncidentEvent,
+    Lifted,
+    Planned,
+    Refused,
+    Suggested,
+    VerdictGiven,
+    Word,
+)
+from schemas.runbook import Autonomy
+from stream.report import plans, reasons, stands
 from stream.report.model import Change, Standing
 from stream.report.story import Story
 
-GONE = frozenset({Standing.REVERTED, Standing.FAILED, Standing.REFUSED, Standing.EXPIRED})
+GOES_ON = (Lifted, Planned, Suggested, VerdictGiven)
 
 
 def state(story: Story, changes: tuple[Change, ...]) -> tuple[str, str]:
     """open, handed or closed, and what that means now."""
-    closed = story.last(Closed)
+    closed, handed = story.last(Closed), has_it(story)
     if closed is not None:
-        match closed.ending:
-            case Ending.CONFIRMED:
-                return "closed", f"a change was proven effective; it is {_stands(changes)}"
-            case Ending.RECOVERED:
-                return "closed", "the burn stopped, and no change of douse was proven to be the reason"
-            case Ending.WITHDRAWN:
-                return "closed", "the objective was changed or taken out of the spec set"
-    handed = story.last(HandedOver)
+        return "closed", f"{_ended(closed, changes)}{_since(closed, handed)}"
     if handed is not None:
-        return "handed", f"a person is needed ({handed.reason}); {_standing_words(changes)}"
+        return "handed", f"a person is needed ({reasons.words(handed.reason)}); {stands.says(changes)}"
     return "open", _going_on(story, changes)
+
+
+def has_it(story: Story) -> HandedOver | None:
+    """The hand-over by which a person has the incident. One about a change of an earlier plan does not end it: what
+    douse judges, plans or tries after that shows that it goes on."""
+    handed = story.last(HandedOver)
+    goes_on = handed is not None and any(follows(one, handed) for one in story.events if isinstance(one, GOES_ON))
+    return None if goes_on else handed
+
+
+def _ended(closed: Closed, changes: tuple[Change, ...]) -> str:
+    match closed.ending:
+        case Ending.CONFIRMED:
+            last = [one for one in changes if one.again is None and one.plan == changes[-1].plan]
+            what = f"a plan of {len(last)} changes" if len(last) > 1 else "a change"
+            return f"{what} was proven effective; {stands.says(changes)}"
+        case Ending.RECOVERED:
+            return "the burn stopped, and no change of douse was proven to be the reason"
+        case Ending.WITHDRAWN:
+            return "the objective was changed or taken out of the spec set"
+
+
+def _since(closed: Closed, handed: HandedOver | None) -> str:
+    """What was said of a change after its incident was over."""
+    if handed is None or not follows(handed, closed):
+        return ""
+    return f"; since then a person is needed ({reasons.words(handed.reason)})"
+
+
+def follows(later: IncidentEvent, earlier: IncidentEvent) -> bool:
+    return (later.journal_offset, later.index) > (earlier.journal_offset, earlier.index)
 
 
 def _going_on(story: Story, changes: tuple[Change, ...]) -> str:
     if story.opened.joined:
         return f"it only reports: incident {story.opened.joined} holds the plan for this service"
-    latest = next((one for one in reversed(story.events) if not isinstance(one, Diagnosed)), story.opened)
+    latest = next((one for one in reversed(story.events) if _moves(one)), story.opened)
     match latest:
+        case Suggested() if not plans.is_plan(latest):
+            return f"proven and confirmed, and some of it may be unnecessary now; {stands.says(changes)}"
         case Suggested():
-            return "a change is suggested and waits for a person"
+            what = "a change" if len(latest.steps) == 1 else f"a plan of {len(latest.steps)} changes"
+            waits = "for an approval" if latest.autonomy is Autonomy.APPROVE else "for a person"
+            return f"{what} is suggested and waits {waits}"
+        case Decided(word=Word.APPROVE):
+            return f"{latest.by} approved the plan; it is carried out as soon as the guard lets it"
+        case Decided(word=Word.REJECT):
+            return f"{latest.by} rejected the plan"
+        case Decided():
+            return f"{latest.by} wanted it back; {stands.says(changes)}"
         case Refused():
-            return f"held back ({latest.reason.value}); it is looked at again at each tick"
+            return f"held back ({reasons.words(latest.reason.value)}); it is looked at again at each tick"
         case Planned():
-            return f"a change is ordered; it is {_stands(changes)}"
+            return _on_its_way(latest, changes)
         case VerdictGiven(verdict="effective"):
-            return f"proven effective, waiting until that has lasted; the change is {_stands(changes)}"
+            return f"proven effective, waiting until that has lasted; {stands.says(changes)}"
         case VerdictGiven():
-            return f"judged {latest.verdict}, follows: {latest.follows}; the change is {_stands(changes)}"
+            follow = latest.follows.replace("_", " ")
+            return f"judged {latest.verdict}, follows: {follow}; {stands.says(changes)}"
+        case Lifted():
+            return f"proven and confirmed; {plans.tried(latest)}"
         case _:
             return "burning; evidence is being gathered"
 
 
-def _reason(change: Change) -> str:
-    return ": ".join(part for part in (change.standing.value, change.detail or change.reason) if part)
+def _moves(event: IncidentEvent) -> bool:
+    """False for what changes nothing about where the incident stands."""
+    return not isinstance(event, Diagnosed) and not (isinstance(event, Decided) and not event.taken)
 
 
-def _stands(changes: tuple[Change, ...]) -> str:
-    return changes[-1].standing.value if changes else "not there"
-
-
-def _standing_words(changes: tuple[Change, ...]) -> str:
-    if not changes:
-        return "nothing was changed"
-    last = changes[-1]
-    match last.standing:
-        case Standing.CONFIRMED:
-            return "the change stands"
-        case Standing.UNCONFIRMED:
-            return "the change stands unconfirmed, and act takes it back by itself"
-        case Standing.REVERTED | Standing.FAILED:
-            return "the change is taken back"
-        case Standing.REFUSED | Standing.EXPIRED:
-            return "the change was not made"
-        case Standing.ORDERED | Standing.UNKNOWN:
-            return "what stands at the target is not known"
-
-
-def to_do(story: Story, changes: tuple[Change, ...]) -> tuple[str, ...]:
-    """What is left for a person, the most urgent first."""
-    found = []
-    closed, handed, suggested = story.last(Closed), story.last(HandedOver), story.last(Suggested)
-    for change in changes:
-        place = f"{change.actuator}/{change.target}"
-        if change.standing is Standing.UNKNOWN or (change.standing is Standing.ORDERED and (closed or handed)):
-            found.append(f"Look at {place}: what stands there is not known. {change.undo}".rstrip())
-        elif change.standing is Standing.UNCONFIRMED:
-            by = f" at {units.utc(change.confirm_by_ms)}" if change.confirm_by_ms else ""
-            what = f"{change.parameter} of {place}"
-            found.append(f"{what} stands unconfirmed: act takes it back{by} unless it is confirmed.")
-    if closed is not None and closed.ending is Ending.CONFIRMED and changes[-1:] and changes[-1].standing in GONE:
-        found.append(f"The change that was proven does not stand any more ({_reason(changes[-1])}): see that it does.")
-    if handed is not None and closed is None:
-        found.append(f"Take over ({handed.reason}): {handed.detail}.")
-    elif handed is not None:
-        found.append(f"Find out why: it was handed over ({handed.reason}: {handed.detail}) and stopped since.")
-    if suggested is not None and closed is None and not changes:
-        steps = ", ".join(f"{units.action(one.parameter, one.action)} at {one.target}" for one in suggested.steps)
-        leave = ", ".join(f"{suggested.tenant}/{one.mitigation}" for one in suggested.steps)
-        found.append(
-            f"Decide on the suggested change: {steps} (autonomy is {suggested.autonomy.value}). Either set `auto` for "
-            f"{leave} in the specs and run `douse specs apply`, or change it by hand."
-        )
-    left_ppm = report_figures.objective(story).left_ppm
-    if left_ppm <= 0:
-        found.append(f"The budget is overspent by {units.percent(-left_ppm)}: the objective of this period is broken.")
-    if closed is not None and closed.mend:
-        found.append(f"Mend for good: {closed.mend}")
-    return tuple(found)
+def _on_its_way(planned: Planned, changes: tuple[Change, ...]) -> str:
+    """How far a plan has come whose last step is not judged yet."""
+    steps = [one for one in changes if one.plan == planned.plan and one.again is None]
+    if len(steps) == 1:
+        return f"a change is ordered; {stands.says(changes)}"
+    if any(one.standing in (Standing.FAILED, Standing.REVERTED, Standing.NOT_ORDERED) for one in steps):
+        return f"a plan has stopped, and what stands of it is taken back; {stands.says(changes)}"
+    done = [one for one in steps if one.standing in (Standing.UNCONFIRMED, Standing.CONFIRMED, Standing.ALREADY)]
+    return f"a plan is being carried out, {len(done)} of {len(steps)} steps are in place; {stands.says(changes)}"

@@ -6,10 +6,12 @@ from typing import assert_never
 from schemas.commands import CommandKind, OutcomeStatus
 from schemas.events import (
     Closed,
+    Decided,
     Diagnosed,
     Ending,
     HandedOver,
     IncidentEvent,
+    Lifted,
     Opened,
     Planned,
     Refused,
@@ -18,7 +20,7 @@ from schemas.events import (
     VerdictGiven,
 )
 from stream.report import changes as changed
-from stream.report import figures, units
+from stream.report import figures, plans, units
 from stream.report.figures import EFFECTIVE
 from stream.report.model import Moment, Mttm
 from stream.report.story import Answer, Story
@@ -28,7 +30,7 @@ def mttm(story: Story) -> Mttm:
     """Onset to the end of the first of three clean seconds, in parts. With several plans the parts are those of the
     last one, so that they add up; `attempts` says how many there were."""
     opened, planned, judged = story.opened, story.last(Planned), figures.judged_of_last_plan(story)
-    live_ms = _live_ms(story)
+    live_ms = plans.live_ms(story, planned) if planned else None
     closed = story.last(Closed)
     confirmed = closed if closed and closed.ending is Ending.CONFIRMED else None
     recovered_s = None
@@ -40,10 +42,11 @@ def mttm(story: Story) -> Mttm:
         total_ms=_between(story.onset_ms, recovered_ms),
         detect_ms=opened.at_ms - story.onset_ms,
         decide_ms=_between(opened.at_ms, planned.at_ms if planned else None),
+        approval_ms=plans.approval_ms(story, planned) if planned else None,
         apply_ms=_between(planned.at_ms if planned else None, live_ms),
         recover_ms=_between(live_ms, recovered_ms),
         prove_ms=_between(planned.at_ms if planned else None, proven_ms),
-        confirm_ms=_between(proven_ms, confirmed.at_ms if confirmed else None),
+        confirm_ms=_between(proven_ms, _confirmed_ms(story, planned, confirmed)),
         latency_ms=_between(story.onset_ms, figures.p99(story).back_ms),
         attempts=len(story.of(Planned)),
     )
@@ -52,7 +55,8 @@ def mttm(story: Story) -> Mttm:
 def steps(story: Story) -> tuple[Moment, ...]:
     """The five steps that everybody asks for; one that was not reached has no time and says why."""
     opened, told, judged = story.opened, story.last(Diagnosed), figures.judged_of_last_plan(story)
-    planned, live_ms = story.last(Planned), _live_ms(story)
+    planned = story.last(Planned)
+    live_ms = plans.live_ms(story, planned) if planned else None
     cause = told.cause if told else "no diagnosis yet"
     traces = f"; failing traces: {len(told.trace_ids)}" if told else ""
     if planned is None:
@@ -93,27 +97,27 @@ def _decided(story: Story) -> Iterator[tuple[tuple[int, int], Moment]]:
     """What detect said and ordered, with its place in the journal, since much of it falls into one tick."""
     for event in story.events:
         yield (event.journal_offset, event.index), _told(story, event)
+    first = {one.steps[0].command for one in story.of(Planned)}  # it leaves with the decision
     for order in story.orders:
         command = order.command
-        if command.kind is not CommandKind.APPLY:
-            place = f"{command.actuator}/{command.target}"
+        if command.command not in first:
+            place = f"{command.actuator}/{command.target} by {command.mitigation}"
             yield (
                 (command.journal_offset, command.index),
                 _moment(story, f"{command.kind.value} ordered", order.at_ms, place),
             )
 
 
-def _live_ms(story: Story) -> int | None:
-    """When the last plan's change was live, by its actuator's clock."""
-    planned = story.last(Planned)
-    if planned is None:
+def _confirmed_ms(story: Story, planned: Planned | None, confirmed: Closed | None) -> int | None:
+    """When the last plan was let stand as proven: before its close, where steps are tried after that."""
+    if planned is None or (confirmed is None and not story.of(Lifted)):
         return None
-    for step in planned.steps:
-        for answer in changed.truths(story, step.command):
-            if answer.outcome.status is OutcomeStatus.LIVE and answer.outcome.live_ms is not None:
-                return answer.outcome.live_ms
-    judged = figures.judged_of_last_plan(story)
-    return judged.live_ms if judged else None
+    orders = (
+        one.at_ms
+        for one in story.orders
+        if one.command.kind is CommandKind.CONFIRM and one.command.plan == planned.plan
+    )
+    return next(orders, confirmed.at_ms if confirmed else None)
 
 
 def _told(story: Story, event: IncidentEvent) -> Moment:
@@ -121,16 +125,25 @@ def _told(story: Story, event: IncidentEvent) -> Moment:
         case Opened():
             name, detail = "burn detected", _fired(event)
         case Diagnosed():
-            name, detail = "cause", event.cause
+            name, detail = "cause", " + ".join((event.cause, *(a.amplifier for a in event.amplifiers if a.present)))
         case Planned():
-            name, detail = "decided", _ordered(event.steps)
+            by = f"; approved by {event.approved_by}" if event.approved_by else ""
+            name, detail = "decided", f"{_ordered(event.steps)}{by}"
+        case Suggested() if not plans.is_plan(event):
+            places = ", ".join(f"{step.mitigation} on {step.target}" for step in event.steps)
+            name, detail = "suggested for taking back", f"may be unnecessary now: {places}"
         case Suggested():
             name, detail = "suggested", f"{_ordered(event.steps)}; autonomy is {event.autonomy.value}"
+        case Decided():
+            name, detail = f"person: {event.word.value}", plans.decided(event)
+        case Lifted():
+            name, detail = f"trial: {event.state.value}", plans.tried(event)
         case Refused():
             name, detail = "refused by the guard", f"{event.reason.value}: {event.detail}"
         case VerdictGiven():
             detail = (
-                f"{event.errors} of {event.requests} requests failed in {event.window_s} s; follows: {event.follows}"
+                f"{event.errors} of {event.requests} requests failed in {event.window_s} s, {event.control}; follows: "
+                f"{event.follows.replace('_', ' ')}"
             )
             name = f"judged {event.verdict}"
         case HandedOver():
@@ -158,7 +171,8 @@ def _answered(story: Story, answer: Answer) -> Moment:
             at_ms, detail = answer.at_ms, f"{place} {outcome.kind.value}: {said}"
         case _:
             assert_never(outcome.status)
-    return _moment(story, f"act: {outcome.status.value}", at_ms, detail)
+    name = "already so" if changed.is_already(outcome) else outcome.status.value
+    return _moment(story, f"act: {name}", at_ms, detail)
 
 
 def _fired(opened: Opened) -> str:
@@ -172,7 +186,7 @@ def _fired(opened: Opened) -> str:
 
 
 def _ordered(steps: tuple[StepRow, ...]) -> str:
-    return ", ".join(
+    return ", then ".join(
         f"{step.mitigation} on {step.target}: {units.action(step.parameter, step.action)}" for step in steps
     )
 

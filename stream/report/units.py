@@ -18,6 +18,14 @@ def number(milli: int) -> str:
     return _plain(milli / 1000)
 
 
+def size(count: int) -> str:
+    """Bytes in the largest unit that leaves a whole part: `512 MB`, a MB of 10^6."""
+    for name, unit in (("GB", 10**9), ("MB", 10**6), ("kB", 1000)):
+        if abs(count) >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count} B"
+
+
 def latency(us: int) -> str:
     return f"{us / 1000:,.0f} ms" if us < 1_000_000 else f"{us / 1_000_000:,.2f} s"
 
@@ -45,12 +53,18 @@ def utc(ms: int) -> str:
     return envelope.rfc3339(ms)
 
 
+def clock(ms: int) -> str:
+    """Time of day in UTC, where the date stands beside it."""
+    return utc(ms)[11:-1]
+
+
 def action(parameter: str, chosen: Action) -> str:
     """`pool_size x 2`, `level = high`."""
     if isinstance(chosen, Scale):
         ratio = str(chosen.numerator) + (f"/{chosen.denominator}" if chosen.denominator != 1 else "")
         return f"{parameter} x {ratio}"
-    return f"{parameter} = {chosen.value}"
+    value = str(chosen.value).lower() if isinstance(chosen.value, bool) else chosen.value
+    return f"{parameter} = {value}"
 
 
 def _plain(value: float) -> str:

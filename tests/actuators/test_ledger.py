@@ -127,13 +127,14 @@ def test_an_unknown_end_freezes_the_target_until_it_is_reverted_or_thawed(book: 
     entry = book.intend(order, commands.target(), CHANGE, NOW)
     book.settle(entry, State.UNKNOWN, outcome(order, OutcomeStatus.UNKNOWN, OutcomeReason.NOT_LIVE), 1)
     assert book.frozen("pool") == "not_live: "
+    assert not book.thaw("pool", 1), "a word that is as old as the freeze says nothing about it"
     book.begin_taking_back("c1", commands.command("r1", CommandKind.REVERT))
     word = book.entries(State.TAKING_BACK)[0].word
     assert word is not None
     assert word.command == "r1"
     book.settle(entry, State.REVERTED, outcome(word, OutcomeStatus.REVERTED), 2)
     assert book.frozen("pool") is None
-    assert not book.thaw("pool")
+    assert not book.thaw("pool", 9)
 
 
 def test_a_way_that_is_not_in_the_table_is_our_own_mistake(book: Ledger) -> None:

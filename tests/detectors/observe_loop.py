@@ -82,17 +82,28 @@ class Counted:
             self.latency[*entity, bucket, index(duration_ns(span))] += 1
 
     def _work(self, worked: list[tuple[tuple[str, str, str], Span, bool]]) -> None:
-        calls = Counter((entity, span.name) for entity, span, _ in worked)
+        calls = Counter((entity, called(span)[1]) for entity, span, _ in worked)
         kept = set()
         for entity in {entity for entity, _, _ in worked}:
             names = sorted((-n, name) for (of, name), n in calls.items() if of == entity)
             kept |= {(entity, name) for _, name in names[:OPERATIONS_MAX]}
         for entity, span, error in worked:
-            name = span.name if (entity, span.name) in kept else "__overflow__"
-            key = (*entity, span.kind, name, span.end_time_unix_nano // 10**9)
+            kind, name = called(span)
+            name = name if (entity, name) in kept else "__overflow__"
+            key = (*entity, kind, name, span.end_time_unix_nano // 10**9)
             self.operations[*key, "calls"] += 1
             self.operations[*key, "errors"] += error
             self.operations[*key, "duration_us"] += duration_ns(span) // 1000
+
+
+def called(span: Span) -> tuple[int, str]:
+    """Kind and name of a call: 16 for a database's, and the peer behind the name of any other."""
+    attributes = values(span.attributes)
+    if KINDS[span.kind] == "client" and ("db.system.name" in attributes or "db.system" in attributes):
+        return 16, span.name
+    given = (attributes.get(key) for key in ("peer.service", "server.address", "net.peer.name"))
+    peer = next((text for text in given if isinstance(text, str) and text), "")
+    return span.kind, f"{span.name} -> {peer}" if peer else span.name
 
 
 def owner(resource: Resource, specs: SpecSet, header: str) -> tuple[tuple[str, str, str], int]:

@@ -108,7 +108,7 @@ def test_what_is_no_number_or_of_another_shape_says_nothing() -> None:
         total("db.client.connection.max", point(float("nan"))),
         times("db.client.connection.pending_requests", "", 1.0),
         total("db.client.connection.wait_time", point(3)),
-        total("process.memory.usage", point(3)),
+        total("process.thread.count", point(3)),
     )
     assert part.tables == {}
     assert part.newest_ms == 9000

@@ -61,6 +61,7 @@ class TestBinomial:
         assert below == pytest.approx(stats.binom.cdf(errors, n, p), rel=1e-9, abs=1e-300)
         assert above == pytest.approx(stats.binom.sf(errors - 1, n, p), rel=1e-9, abs=1e-300)
 
+    @settings(deadline=None)
     @given(st.data())
     def test_more_than_is_the_one_sided_exact_test_of_fisher(self, data):
         (k, n), (before_k, before_n) = (data.draw(self.shares) for _ in range(2))

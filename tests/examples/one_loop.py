@@ -6,12 +6,13 @@ The service's own code runs under the clients' own code; only HTTP is left out.
 import asyncio
 import selectors
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from examples.acme import backend, clients, config, pool, service, telemetry, world
+from examples.acme import backend, clients, config, pool, service, telemetry, trace, world
 
 WORLD = world.World()
 RENAMED = world.World(
@@ -20,6 +21,16 @@ RENAMED = world.World(
     pool_name="pg-ro",
     pool_size=20,
 )
+
+
+def storming(numbers: world.World, tabs: int, tabs_spike: int) -> world.World:
+    """The same world where the first tenant's tabs try eight times."""
+    first = replace(numbers.tenants[0], policy=world.EIGHT_ATTEMPTS, tabs=tabs, tabs_spike=tabs_spike)
+    return replace(numbers, tenants=(first, *numbers.tenants[1:]))
+
+
+STORM = storming(WORLD, 120, 320)
+RENAMED_STORM = storming(RENAMED, 75, 200)
 IDENTITY = telemetry.Identity("acme-corp", "shop-api", "acme", "instance-1", "demo")
 
 
@@ -63,7 +74,7 @@ def new_backend(numbers: world.World, now: Callable[[], int]) -> backend.Backend
 
 def new_fleet(send_for_tab: Callable[[int], clients.Send], numbers: world.World, seed: str) -> clients.Fleet:
     stats = clients.Stats(asyncio.get_running_loop().time)
-    return clients.Fleet(send_for_tab, numbers.policy, numbers.limit_ms, numbers.think_ms, seed, stats)
+    return clients.Fleet(send_for_tab, numbers.tenants[0].policy, numbers.limit_ms, numbers.think_ms, seed, stats)
 
 
 def new_world(numbers: world.World) -> tuple[service.Shop, clients.Fleet]:
@@ -71,14 +82,14 @@ def new_world(numbers: world.World) -> tuple[service.Shop, clients.Fleet]:
     shop = service.Shop(new_backend(numbers, now_ns))
     running: set[asyncio.Task[int]] = set()
 
-    def send(path: str) -> Awaitable[int]:
-        request = asyncio.create_task(shop.handle(path))
+    def send(path: str, attempt: trace.Attempt) -> Awaitable[int]:
+        request = asyncio.create_task(shop.handle(path, attempt))
         running.add(request)
         request.add_done_callback(running.discard)
         return asyncio.shield(request)
 
-    async def send_and_wait(path: str) -> int:
-        return await send(path)
+    async def send_and_wait(path: str, attempt: trace.Attempt) -> int:
+        return await send(path, attempt)
 
     return shop, new_fleet(lambda _number: send_and_wait, numbers, numbers.seed)
 

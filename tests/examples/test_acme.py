@@ -1,6 +1,7 @@
 """The parts of the example: its pool, its replica, its clients' patience, the files of its world."""
 
 import asyncio
+import json
 import random
 import tomllib
 from dataclasses import replace
@@ -8,8 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from examples.acme import clients, config, http_client, pool, retry, service, world
-from tests.examples.one_loop import RENAMED, WORLD, new_backend, new_fleet, now_s, run
+from examples.acme import clients, config, http_client, planted, pool, retry, service, trace, world
+from tests.examples.one_loop import RENAMED, STORM, WORLD, new_backend, new_fleet, now_s, run
+
+ACME = WORLD.tenants[0]
+
+
+def at(tree: object, key: str) -> object:
+    for part in key.split("."):
+        assert isinstance(tree, dict)
+        tree = tree[part]
+    return tree
 
 
 def test_a_pool_serves_the_line_in_order_and_never_more_than_its_size_at_once() -> None:
@@ -103,14 +113,14 @@ def test_the_replica_is_flat_up_to_its_knee_and_finishes_no_more_beyond_it() -> 
 
 
 def test_linear_backoff_waits_n_steps_before_the_nth_retry() -> None:
-    policy = replace(WORLD.policy, attempts=8)
+    policy = world.EIGHT_ATTEMPTS
     waits = [policy.wait_ms(retry_number, random.Random(1)) for retry_number in range(1, 8)]
     assert waits == [50, 100, 150, 200, 250, 300, 350]
     assert policy.wait_ms_mean_total() == sum(waits)
 
 
 def test_exponential_backoff_has_full_jitter_under_a_doubling_base_and_a_cap() -> None:
-    policy = replace(WORLD.policy, attempts=8, backoff="exponential")
+    policy = replace(world.EIGHT_ATTEMPTS, backoff="exponential")
     rng = random.Random(7)
     samples = [[policy.wait_ms(number, rng) for number in range(1, 8)] for _ in range(4000)]
     for column, limit in zip(zip(*samples, strict=True), (100, 200, 400, 800, 1600, 2000, 2000), strict=True):
@@ -124,8 +134,8 @@ def test_exponential_backoff_has_full_jitter_under_a_doubling_base_and_a_cap() -
     "text",
     ["", "{}", '{"retry": {"attempts": 2}}', '{"retry": []}']
     + [
-        world.client_text(WORLD).replace(old, new)
-        for old, new in (('"linear"', '"none"'), ('"attempts": 2', '"attempts": 0'), ("50.0", "-1"))
+        world.client_text(ACME).replace(old, new)
+        for old, new in (('"linear"', '"none"'), ('"attempts": 2', '"attempts": 0'), (" 50,", " -1,"), ("*/", ""))
     ],
 )
 def test_an_unusable_policy_is_refused(text: str) -> None:
@@ -135,7 +145,7 @@ def test_an_unusable_policy_is_refused(text: str) -> None:
 
 def test_a_tab_tries_again_as_often_as_its_policy_allows_and_counts_what_it_saw() -> None:
     async def main() -> None:
-        async def refuse(_path: str) -> int:
+        async def refuse(_path: str, _attempt: trace.Attempt) -> int:
             await asyncio.sleep(0.01)
             return 503
 
@@ -156,15 +166,15 @@ def test_a_tab_tries_again_as_often_as_its_policy_allows_and_counts_what_it_saw(
 
 def test_a_changed_policy_file_counts_within_half_a_second_and_an_unusable_one_changes_nothing(tmp_path: Path) -> None:
     async def main() -> None:
-        async def accept(_path: str) -> int:
+        async def accept(_path: str, _attempt: trace.Attempt) -> int:
             return 200
 
         path = tmp_path / "client.json"
-        path.write_text(world.client_text(WORLD))
+        path.write_text(world.client_text(ACME))
         fleet = new_fleet(lambda _number: accept, WORLD, "tab")
         following = asyncio.create_task(clients.follow_policy(path, fleet))
-        wanted = replace(WORLD.policy, backoff="exponential", attempts=3)
-        path.write_text(world.client_text(replace(WORLD, policy=wanted)))
+        wanted = replace(ACME.policy, backoff="exponential", attempts=3)
+        path.write_text(world.client_text(replace(ACME, policy=wanted)))
         await asyncio.sleep(0.5)
         assert fleet.policy == wanted
         path.write_text("{")
@@ -173,6 +183,53 @@ def test_a_changed_policy_file_counts_within_half_a_second_and_an_unusable_one_c
         following.cancel()
 
     run(main())
+
+
+def test_all_attempts_of_one_operation_have_one_trace_and_count_from_one() -> None:
+    async def main() -> None:
+        seen: list[trace.Attempt] = []
+
+        async def refuse(_path: str, attempt: trace.Attempt) -> int:
+            seen.append(attempt)
+            return 503
+
+        fleet = new_fleet(lambda _number: refuse, STORM, "tab")
+        fleet.open(1)
+        await asyncio.sleep(60)
+        fleet.open(0)
+        operations = [seen[start : start + 8] for start in range(0, len(seen) - 7, 8)]
+        assert len(operations) > 10
+        for attempts in operations:
+            assert [one.number for one in attempts] == list(range(1, 9))
+            assert len({one.trace_id for one in attempts}) == 1
+        assert len({one.span_id for one in seen}) == len(seen)
+        assert len({one[0].trace_id for one in operations}) == len(operations)
+
+    run(main())
+
+
+def test_a_service_reads_the_attempt_that_a_tab_sent() -> None:
+    attempt = trace.Attempt(bytes(range(16)), bytes(range(8)), 3)
+    lines = dict(line.split(": ") for line in trace.headers(attempt).split("\r\n") if line)
+    assert trace.read(lines["traceparent"], lines["x-retry-attempt"]) == attempt
+    assert trace.read(lines["traceparent"], None) == replace(attempt, number=1)
+    for number in ("0", "-1", "x", "", "9999", "²"):
+        assert trace.read(lines["traceparent"], number) == replace(attempt, number=1)
+    for parent in (None, "", "00-" + "0" * 32 + "-" + "1" * 16 + "-01", lines["traceparent"] + "-more"):
+        assert trace.read(parent, "3") is None
+
+
+def test_comments_of_a_policy_are_left_out_and_strings_that_look_like_them_stay() -> None:
+    text = '{"a": "// no", /* one "two" */ "b": 1, // three "x": 4\n "c": "\\" /* no */"}'
+    assert json.loads(retry.without_comments(text)) == {"a": "// no", "b": 1, "c": '" /* no */'}
+
+
+def test_each_tenant_has_fifty_secrets_of_its_own_and_some_lie_in_its_files() -> None:
+    first, second = planted.secrets("acme-corp"), planted.secrets("globex")
+    assert len(set(first) | set(second)) == 2 * planted.SECRETS
+    assert first == planted.secrets("acme-corp")
+    assert first[planted.IN_SERVICE_FILE] in world.service_text(WORLD, ACME)
+    assert first[planted.IN_CLIENT_FILE] in world.client_text(ACME)
 
 
 def test_an_answer_is_read_the_same_whole_and_byte_by_byte() -> None:
@@ -203,12 +260,12 @@ def test_service_and_clients_read_what_the_world_wrote(numbers: world.World) -> 
     assert (running.pool_size, running.pool_name) == (numbers.pool_size, numbers.pool_name)
     assert set(running.endpoints) == {route.strip("/") for route in service.ROUTES}
     assert set(clients.PATHS) == set(service.ROUTES)
-    assert retry.parse(world.client_text(numbers)) == numbers.policy
-    value: object = tomllib.loads(text)
-    for key in world.POOL_KEY.split("."):
-        assert isinstance(value, dict)
-        value = value[key]
-    assert value == numbers.pool_size
+    assert retry.parse(world.client_text(numbers.tenants[0])) == numbers.tenants[0].policy
+    assert at(tomllib.loads(text), world.POOL_KEY) == numbers.pool_size
+    assert at(tomllib.loads(text), world.ENDPOINT_KEY) is True
+    policy = json.loads(retry.without_comments(world.client_text(numbers.tenants[0])))
+    found = [at(policy, key) for key in (world.ATTEMPTS_KEY, world.BACKOFF_KEY, world.BASE_KEY)]
+    assert found == [2, "linear", 100]
     assert text.count(f"pool_size = {numbers.pool_size}") >= 3  # a careless search and replace is seen
 
 

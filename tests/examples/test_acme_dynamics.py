@@ -2,19 +2,20 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
-from examples.acme import world
-from tests.examples.one_loop import RENAMED, WORLD, new_world, run, server_error_ratio
+from examples.acme import retry, world
+from tests.examples.one_loop import RENAMED, RENAMED_STORM, STORM, WORLD, new_world, run, server_error_ratio
 
 
 @pytest.mark.parametrize(("numbers", "larger"), [(WORLD, 64), (RENAMED, 40)])
 def test_a_spike_exhausts_the_pool_and_a_larger_pool_ends_it(numbers: world.World, larger: int) -> None:
     tenant = numbers.tenants[0]
     assert numbers.demand_per_s(tenant.tabs_spike) > numbers.capacity_per_s(numbers.pool_size)
-    assert not numbers.cured_by_pool(numbers.pool_size, tenant.tabs_spike)
-    assert numbers.cured_by_pool(larger, tenant.tabs_spike)
+    assert not numbers.cured_by_pool(numbers.pool_size, tenant.tabs_spike, tenant.policy)
+    assert numbers.cured_by_pool(larger, tenant.tabs_spike, tenant.policy)
 
     async def main() -> None:
         shop, fleet = new_world(numbers)
@@ -66,19 +67,66 @@ def test_no_pool_helps_against_a_slow_replica() -> None:
     run(main())
 
 
-def test_with_eight_attempts_a_larger_pool_alone_does_not_end_the_storm() -> None:
-    storm = replace(WORLD, policy=replace(WORLD.policy, attempts=8))
-    assert not storm.cured_by_pool(64, 320)
+@pytest.mark.parametrize(("numbers", "larger"), [(STORM, 64), (RENAMED_STORM, 40)])
+def test_with_eight_attempts_pool_and_backoff_end_the_storm_and_neither_does_alone(
+    numbers: world.World, larger: int
+) -> None:
+    tenant = numbers.tenants[0]
+    gentle = replace(tenant.policy, backoff="exponential")
+    assert not numbers.cured_by_pool(larger, tenant.tabs_spike, tenant.policy)
+    assert not numbers.cured_by_pool(numbers.pool_size, tenant.tabs_spike, gentle)
+    assert numbers.cured_by_pool(larger, tenant.tabs_spike, gentle)
+    assert numbers.demand_per_s(tenant.tabs_spike) < numbers.capacity_per_s(larger)
+    errors: dict[str, float] = {}
 
-    async def main() -> None:
-        shop, fleet = new_world(storm)
-        fleet.open(320)
+    async def main(name: str, size: int, policy: retry.Policy) -> None:
+        shop, fleet = new_world(numbers)
+        fleet.open(tenant.tabs)
+        await asyncio.sleep(3)
+        assert server_error_ratio(shop) == 0
+        fleet.open(tenant.tabs_spike)
+        await asyncio.sleep(8)
+        server_error_ratio(shop)
+        await asyncio.sleep(4)
+        assert 0.5 < server_error_ratio(shop) < 0.7
+        shop.backend.pool.resize(size)
+        fleet.policy = policy
         await asyncio.sleep(10)
-        shop.backend.pool.resize(64)
-        await asyncio.sleep(20)
         server_error_ratio(shop)
         await asyncio.sleep(10)
-        assert server_error_ratio(shop) > 0.1
+        errors[name] = server_error_ratio(shop)
         fleet.open(0)
 
-    run(main())
+    run(main("pool", larger, tenant.policy))
+    run(main("backoff", numbers.pool_size, gentle))
+    run(main("both", larger, gentle))
+    assert errors["pool"] > 0.1
+    assert errors["backoff"] > 0.1
+    assert errors["both"] == 0
+
+
+def test_a_slow_moment_brings_the_cured_storm_back_where_tabs_try_again_as_before() -> None:
+    """The good state is metastable: without the backoff nothing happens until something does."""
+
+    async def main(backoff: Literal["linear", "exponential"], relapses: bool) -> None:
+        shop, fleet = new_world(STORM)
+        shop.backend.pool.resize(64)
+        fleet.policy = replace(fleet.policy, backoff=backoff)
+        for tabs in range(40, 321, 40):
+            fleet.open(tabs)
+            await asyncio.sleep(1)
+        await asyncio.sleep(3)
+        server_error_ratio(shop)
+        await asyncio.sleep(3)
+        assert server_error_ratio(shop) == 0
+        shop.backend.replica.query_ms, shop.backend.replica.knee = STORM.slow_query_ms, STORM.slow_knee
+        await asyncio.sleep(1.5)
+        shop.backend.replica.query_ms, shop.backend.replica.knee = STORM.query_ms, STORM.knee
+        await asyncio.sleep(10)
+        server_error_ratio(shop)
+        await asyncio.sleep(5)
+        assert (server_error_ratio(shop) > 0.1) is relapses
+        fleet.open(0)
+
+    run(main("linear", relapses=True))
+    run(main("exponential", relapses=False))

@@ -6,13 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from examples.acme import backend, export, service, telemetry
-from tests.examples.one_loop import WORLD, new_backend, now_ns, run
+from detectors import templates
+from examples.acme import backend, config, export, leak, logbook, partner, planted, pool, service, telemetry, trace
+from examples.acme import world as acme
+from tests.examples.one_loop import IDENTITY, WORLD, new_backend, now_ns, run
 
 
 def test_spans_follow_the_conventions_and_a_query_is_there_only_with_a_connection() -> None:
@@ -103,11 +107,150 @@ def test_a_histogram_bound_belongs_to_the_bucket_below_it() -> None:
 def test_the_backlog_keeps_the_newest_records_while_kafka_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "BACKLOG_RECORDS_MAX", 3)
     source = new_backend(WORLD, now=lambda: 0).telemetry
-    exporter = export.Exporter(source, "nowhere:1", "p.", print)
+    exporter = export.Exporter([source], "nowhere:1", "p.", print)
     for number in range(5):
         exporter.keep("p.otlp_metrics", bytes([number]))
     assert list(exporter.backlog) == [("p.otlp_metrics", bytes([number])) for number in (2, 3, 4)]
     assert exporter.dropped == 2
+
+
+def test_a_server_span_belongs_to_the_trace_of_its_operation_and_counts_resends() -> None:
+    async def main() -> None:
+        shop = service.Shop(new_backend(WORLD, now=now_ns))
+        attempts = [trace.Attempt(bytes([7] * 16), bytes([number] * 8), number) for number in (1, 2, 8)]
+        for attempt in attempts:
+            await shop.handle("/orders", attempt)
+        (block,) = ExportTraceServiceRequest.FromString(shop.backend.telemetry.spans()).resource_spans
+        spans = block.scope_spans[0].spans
+        assert {span.trace_id for span in spans} == {attempts[0].trace_id}
+        servers = [span for span in spans if span.kind == Span.SPAN_KIND_SERVER]
+        assert [span.parent_span_id for span in servers] == [attempt.span_id for attempt in attempts]
+        resent = [attributes(span).get("http.request.resend_count") for span in servers]
+        assert resent == [None, 1, 7]
+        inner = [span for span in spans if span.kind != Span.SPAN_KIND_SERVER]
+        assert {span.parent_span_id for span in inner} == {span.span_id for span in servers}
+
+    run(main())
+
+
+def test_logs_say_what_failed_and_what_is_secret_in_them_is_masked() -> None:
+    async def main() -> None:
+        shop = service.Shop(new_backend(replace(WORLD, pool_size=1), now=now_ns))
+        for _ in range(400):
+            await asyncio.gather(*(shop.handle("/orders") for _ in range(8)))
+        records = logged(shop.backend.telemetry.logbook)
+        assert shop.backend.telemetry.logbook.export() == b""
+        bodies = Counter(record.body.string_value for record in records)
+        timeouts = bodies["pool timeout after 500 ms waiting for read-replica"]
+        assert timeouts == 5 * 400
+        texts = [record.body.string_value for record in records]
+        texts += [str(attributes(record).get("exception.message", "")) for record in records]
+        secrets = set(planted.secrets("acme-corp")[planted.LOGGED_FROM :])
+        assert {secret for secret in secrets for text in texts if secret in text} == secrets
+        masked = {templates.mask(text) for text in texts}
+        assert len(masked) < 40
+        assert not {secret for secret in secrets for text in masked if secret in text}
+        severities = {record.severity_text for record in records}
+        assert severities == {"INFO", "WARN", "ERROR"}
+
+    run(main())
+
+
+def test_of_two_interfaces_behind_one_host_only_log_lines_tell_which_is_slow() -> None:
+    async def main() -> None:
+        partners = partner.between("egress.internal", "pay.example,map.example", service.ROUTES)
+        shop = service.Shop(new_backend(WORLD, now=now_ns), partners)
+        partners.answers_ms["pay.example"] = 2_000.0
+        assert await shop.handle("/orders") == 504
+        assert await shop.handle("/search") == 200
+        assert await shop.handle("/recommendations") == 200
+        (block,) = ExportTraceServiceRequest.FromString(shop.backend.telemetry.spans()).resource_spans
+        spans = block.scope_spans[0].spans
+        calls = [span for span in spans if attributes(span).get("server.address") == "egress.internal"]
+        assert [(span.name, span.status.code) for span in calls] == [
+            ("GET", Status.STATUS_CODE_ERROR),
+            ("GET", Status.STATUS_CODE_UNSET),
+        ]
+        assert not any("example" in str(attributes(span)) for span in spans)
+        bodies = [record.body.string_value for record in logged(shop.backend.telemetry.logbook)]
+        assert "pay.example did not answer within 300 ms" in bodies
+        assert not any("map.example" in body for body in bodies)
+
+    run(main())
+
+
+def test_each_tenant_of_a_shared_service_speaks_for_itself_and_all_have_one_pool() -> None:
+    async def main() -> None:
+        running = config.parse(acme.service_text(replace(WORLD, pool_size=1), WORLD.tenants[0]))
+        source = backend.Backend(running, pool.Replica(180, 80), IDENTITY, now_ns, ["globex"])
+        shop = service.Shop(source)
+        asked = [shop.handle("/orders", None, tenant) for tenant in ("globex", "acme-corp", "", "globex", "nobody")]
+        assert sorted(await asyncio.gather(*asked)) == [200, 200, 200, 503, 503]
+        counts = {}
+        for tenant, told in source.of_tenant.items():
+            (block,) = ExportTraceServiceRequest.FromString(told.spans()).resource_spans
+            assert attributes(block.resource)["tenant.id"] == tenant
+            kinds = [span.kind for span in block.scope_spans[0].spans]
+            counts[tenant] = kinds.count(Span.SPAN_KIND_SERVER)
+            assert b"db.client.connection.max" in told.metrics(now_ns())
+        assert counts == {"acme-corp": 3, "globex": 2}
+
+    run(main())
+
+
+def test_full_memory_fails_some_requests_until_the_workers_are_recycled(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        memory = leak.Leak(limit_bytes=100 << 20, kb_per_s=40 << 10)
+        monkeypatch.setattr(telemetry, "memory_bytes", lambda: sum(map(len, memory.held)))
+        running = config.parse(acme.service_text(WORLD, WORLD.tenants[0]))
+        source = backend.Backend(running, pool.Replica(180, 80), IDENTITY, now_ns, memory=memory)
+        shop = service.Shop(source)
+        leaking = asyncio.create_task(memory.run())
+        assert await shop.handle("/orders") == 200
+        await asyncio.sleep(4)
+        assert 0.9 * memory.limit_bytes < sum(map(len, memory.held)) <= memory.limit_bytes
+        assert [await shop.handle("/orders") for _ in range(6)].count(500) == 2
+        names = ExportMetricsServiceRequest.FromString(source.telemetry.metrics(now_ns()))
+        limits = [one for one in names.resource_metrics[0].scope_metrics[0].metrics if "limit" in one.name]
+        assert [one.sum.data_points[0].as_int for one in limits] == [memory.limit_bytes]
+        memory.kb_per_s = 0
+        memory.recycle()
+        await asyncio.sleep(1)
+        assert [await shop.handle("/orders") for _ in range(6)].count(500) == 0
+        leaking.cancel()
+
+    run(main())
+
+
+def logged(book: logbook.Logbook) -> list[LogRecord]:
+    (block,) = ExportLogsServiceRequest.FromString(book.export()).resource_logs
+    return list(block.scope_logs[0].log_records)
+
+
+@pytest.mark.parametrize(("name", "records"), [("fast", (120, 120, 120)), ("default", (12, 1, 60))])
+def test_each_signal_leaves_at_its_own_pace(name: str, records: tuple[int, int, int]) -> None:
+    class Kept(export.Exporter):
+        def keep(self, topic: str, payload: bytes) -> None:
+            sent[topic] += bool(payload)
+
+    sent: Counter[str] = Counter()
+
+    async def main() -> None:
+        source = new_backend(WORLD, now=now_ns)
+        shop = service.Shop(source)
+        exporter = Kept([source.telemetry], "", "", print, export.PACES[name])
+        monitored = [asyncio.create_task(work) for work in (exporter.run(), ask(shop))]
+        await asyncio.sleep(60.1)
+        assert tuple(sent[topic] for topic in ("otlp_spans", "otlp_metrics", "otlp_logs")) == records
+        for task in monitored:
+            task.cancel()
+        await asyncio.gather(*monitored, return_exceptions=True)
+
+    async def ask(shop: service.Shop) -> None:
+        while True:
+            await asyncio.gather(*(shop.handle("/orders") for _ in range(30)))
+
+    run(main())
 
 
 def metrics(source: backend.Backend) -> dict[str, Metric]:

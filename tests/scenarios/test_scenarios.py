@@ -1,4 +1,4 @@
-"""The product on real parts: three incidents at once, each with its own tenant, in a world drawn from a seed."""
+"""The product on real parts: the main scenario and two others at once, each with its own tenant, in a drawn world."""
 
 import asyncio
 import secrets
@@ -19,7 +19,7 @@ from stream.effects import Outlet
 from tests.scenarios import renamed
 
 pytestmark = pytest.mark.broker
-PLAYED = ("pool", "unknown", "deaf")
+PLAYED = ("acme", "unknown", "deaf")
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,30 @@ def test_a_good_file_is_read_with_its_defaults() -> None:
             "a.toml:27: targets.0.processes.1.probe_url: expected an http or https URL",
         ),
         ('file = "config/acme.toml"\n', "", "a.toml:8: targets.0.file: Field required"),
+        (
+            'file = "config/acme.toml"',
+            'file = "config/acme.ini"',
+            "a.toml:12: targets.0.file: 'config/acme.ini' ends in none of .toml, .json, .jsonc, .yaml, .yml",
+        ),
+        (
+            '"config/acme.toml"',
+            '"config/../../etc/acme.toml"',
+            "a.toml:12: targets.0.file: 'config/../../etc/acme.toml'",
+        ),
+        ('"config/acme.toml"', '"config/.toml"', "a.toml:12: targets.0.file: 'config/.toml' ends in none of"),
+        (
+            'key = "database.replica.pool_size"',
+            'key = "database.replica[0]"',
+            "a.toml:13: targets.0.key: 'database.replica[0]' is not a dotted path like database.pool_size",
+        ),
+        ('["acme-corp"]\nparameter', '["*"]\nparameter', "a.toml:10: targets.0.tenants.0: '*' has a wildcard"),
+        ('["raise-pool"]', '["raise-pool", "raise-*"]', "a.toml:6: allow.0.mitigations.1: 'raise-*' has a wildcard"),
+        ('tenant = "acme-corp"', 'tenant = "*"', "a.toml:5: allow.0.tenant: '*' has a wildcard, which is not read"),
+        (
+            "minimum = 8\nmaximum = 64",
+            "live_ms_max = 1000",
+            "a.toml:8: targets.0: nothing could be set: a number needs minimum and maximum",
+        ),
         ('name = "acme"\n', "", "a.toml:1: name: Field required"),
         ("[[allow]]", "[[allow]", "a.toml: not TOML: "),
     ],
@@ -75,6 +99,21 @@ def test_a_fault_names_file_line_field_and_what_would_be_right(old: str, new: st
     assert old in GOOD
     with pytest.raises(NotAnActuator, match=re.escape(says)):
         actuator.parse(GOOD.replace(old, new, 1), "a.toml")
+
+
+@pytest.mark.parametrize("file", ["a.toml", "conf/a.json", "/etc/shop/a.jsonc", "a.yaml", "a.b.YML"])
+def test_files_of_every_format_are_read(file: str) -> None:
+    text = GOOD.replace("config/acme.toml", file).replace('signal = "SIGUSR1"', 'signal = "none"')
+    target = actuator.parse(text.replace('"database.replica.pool_size"', "'a.\"b.c\"'"), "actuator.toml").targets[0]
+    assert (target.file, target.key) == (file, 'a."b.c"')
+    assert target.processes[1].signal == actuator.NO_SIGNAL
+
+
+@pytest.mark.parametrize("choices", [("linear", "exponential"), (True, False)])
+def test_a_string_or_boolean_has_choices_in_place_of_bounds(choices: tuple[str | bool, ...]) -> None:
+    written = ", ".join(f'"{choice}"' if isinstance(choice, str) else str(choice).lower() for choice in choices)
+    text = GOOD.replace("minimum = 8\nmaximum = 64", f"choices = [{written}]")
+    assert actuator.parse(text, "actuator.toml").targets[0].choices == choices
 
 
 def test_all_faults_are_named_at_once() -> None:

@@ -15,7 +15,8 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "acme" / "specs"
 NOWHERE = "127.0.0.1:1"  # a port of the system that nobody serves
 COMMANDS = (
     "run", "ingest", "detect", "act", "broker", "topics create", "specs check", "specs apply", "incidents", "report",
-    "keys init", "keys add", "keys show", "kill on", "kill off", "kill show", "state rebase", "demo",
+    "keys init", "keys add", "keys show", "kill on", "kill off", "kill show", "state rebase", "demo", "suggestions",
+    "approve", "reject", "revert", "thaw", "changes", "watch",
 )  # fmt: skip
 
 
@@ -39,7 +40,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 def test_the_help_begins_with_what_is_needed_first() -> None:
     text = douse("--help").output
-    first = ["run", "demo", "specs", "incidents", "report", "kill", "keys"]
+    first = ["run", "demo", "specs", "watch", "incidents", "suggestions", "approve", "revert", "kill", "keys"]
     places = [text.index(f"│ {word} ") for word in first]
     assert places == sorted(places)
     assert "130 Ctrl-C" in " ".join(text.split())
@@ -113,7 +114,11 @@ def test_a_wrong_setting_ends_a_command_before_it_begins(work: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["incidents"], ["kill", "show"], ["specs", "apply", str(EXAMPLE)], ["topics", "create"], ["run"], ["ingest"]],
+    [
+        *(["incidents"], ["kill", "show"], ["specs", "apply", str(EXAMPLE)], ["topics", "create"], ["run"], ["ingest"]),
+        *(["suggestions"], ["changes"], ["watch"], ["watch", "--once"], ["approve", "4f21"]),
+        *(["reject", "4f21", "--reason", "x"], ["revert", "4f21", "--reason", "x"], ["thaw", "pool", "--reason", "x"]),
+    ],
 )
 def test_without_a_broker_a_command_says_so_and_ends_with_69(arguments: list[str]) -> None:
     keys.init(Path("keys"))
@@ -135,6 +140,14 @@ def test_without_a_broker_a_command_says_so_and_ends_with_69(arguments: list[str
         ["kill", "off", "--reason", "x", "--environment", "demo"],
         ["state", "rebase"],
         ["state", "rebase", "--shard", "16"],
+        ["approve"],
+        ["approve", "4f21", "--for", "0m"],
+        ["approve", "4f21", "--for", "ten"],
+        ["reject", "4f21"],
+        ["reject", "4f21", "--reason", " "],
+        ["revert", "4f21"],
+        ["revert", "4f21", "--reason", "x" * 1_001],
+        ["thaw", "acme-pool", "--reason", ""],
         ["nonsense"],
     ],
 )
@@ -167,7 +180,8 @@ def test_the_way_of_an_operator_on_a_real_broker(bootstrap: str, prefix: str) ->
     off = douse("kill", "off", "--tenant", "acme-corp", "--reason", "done", **at)
     assert off.stdout == "kill switch tenant:demo:acme-corp is off\n"
     assert douse("kill", "off", "--tenant", "acme-corp", "--reason", "done", **at).exit_code == 78
-    assert douse("kill", "on", "--reason", "storm", **at).exit_code == 0
+    (switch,) = json.loads(douse("kill", "on", "--reason", "storm", "--json", **at).stdout)
+    assert (switch["scope"], switch["on"], switch["reason"]) == ("global", True, "storm")
     switches = json.loads(douse("kill", "show", "--json", **at).stdout)
     assert [(each["scope"], each["on"], each["reason"]) for each in switches] == [
         ("global", True, "storm"),
@@ -176,6 +190,11 @@ def test_the_way_of_an_operator_on_a_real_broker(bootstrap: str, prefix: str) ->
         ("tenant:prod:acme-crop", True, "meant so"),
     ]
     assert douse("incidents", **at).stdout == "no incidents\n"
+    assert douse("suggestions", **at).stdout == "no suggestion waits\n"
+    assert douse("changes", **at).stdout == "no change stands\n"
+    unknown = douse("thaw", "acme-poll", "--reason", "looked at it", **at)
+    assert unknown.exit_code == 78
+    assert "did you mean 'acme-" in unknown.stderr
     explained = douse("state", "rebase", "--shard", "1", **at)
     assert explained.exit_code == 0
     assert explained.stdout.endswith("Nothing was written; add --yes to do it.\n")

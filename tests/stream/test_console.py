@@ -29,3 +29,10 @@ def test_on_a_screen_of_80_columns_nothing_of_an_incident_is_cut(
     out = capsys.readouterr().out
     assert all(word in out for cell in row for word in cell.split())
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_what_a_terminal_would_obey_or_turn_round_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert console.clean("acme\x1b[2J\u202ecorp\r") == "acme\\x1b[2J\\u202ecorp\\r"
+    assert console.clean("größer 50 µs → a\n\tb") == "größer 50 µs → a\n\tb"
+    console.table("x", ("a",), [("\x1b]0;title\x07",)])
+    assert "\x1b" not in capsys.readouterr().out

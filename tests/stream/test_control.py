@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from schemas import envelope
+from schemas import canonical, envelope
+from schemas.control import ChangeReverted, PlanDecided, TargetThawed
 from schemas.envelope import Event
 from stream import control, keys, specs, topics
-from stream.control import Control, Kill
+from stream.control import Control, Kill, NotControlError, Word
 from stream.reach import Stored
 
 OPERATOR = Ed25519PrivateKey.from_private_bytes(b"o" * 32)
@@ -20,6 +22,11 @@ KEYID = keys.keyid(OPERATOR.public_key())
 TRUSTED = {KEYID: OPERATOR.public_key()}
 SPECS = specs.load(Path(__file__).parents[2] / "examples" / "acme" / "specs").specs
 ON = Kill(control.tenant_scope("acme-corp"), True, "ann", "migration", 1_000)
+WHOSE = {"incident": "i1", "environment": "default", "tenant": "acme-corp", "by": "ann", "time_ms": 1_000}
+YES = PlanDecided(plan="p1", approve=True, reason="", expires_ms=601_000, **WHOSE)
+NO = PlanDecided(plan="p1", approve=False, reason="not tonight", expires_ms=1_000, **WHOSE)
+BACK = ChangeReverted(command="c1", reason="it is over", **WHOSE)
+THAW = TargetThawed(target="acme-pool", by="ann", reason="looked at it", time_ms=1_000)
 
 
 def stored(keyed: tuple[str, Event], offset: int = 0, keyid: str = KEYID, key: Ed25519PrivateKey = OPERATOR) -> Stored:
@@ -53,12 +60,84 @@ def test_an_old_switch_that_somebody_writes_again_does_not_count() -> None:
     off = replace(ON, on=False, time_ms=500)
     found = fold(stored(control.kill_event(ON)), stored(control.kill_event(off), 1))
     assert found.kills == {ON.scope: ON}
-    assert found.rejected == ["offset 1 (kill/tenant:default:acme-corp): older than the switch that is in force"]
+    assert found.rejected == ["offset 1 (kill/tenant:default:acme-corp): older than what is in force"]
 
 
 def test_an_event_has_the_same_id_whenever_the_same_is_decided() -> None:
     assert control.specs_event(SPECS, 1)[1].id == control.specs_event(SPECS, 2)[1].id
     assert control.kill_event(ON)[1].id != control.kill_event(replace(ON, on=False))[1].id
+
+
+@pytest.mark.parametrize(
+    ("word", "key"), [(YES, "plan/p1"), (NO, "plan/p1"), (BACK, "revert/c1"), (THAW, "thaw/acme-pool")]
+)
+def test_a_word_comes_back_as_it_was_written_under_its_own_key(word: Word, key: str) -> None:
+    record = stored(control.word_event(word))
+    assert record.key == key
+    assert control.accept(record, TRUSTED) == word
+    assert fold(record) == Control(words={key: word}, next_offset=1)
+
+
+def test_the_newest_word_on_a_plan_counts() -> None:
+    later = NO.model_copy(update={"time_ms": 2_000, "expires_ms": 2_000})
+    first, last = stored(control.word_event(YES)), stored(control.word_event(later), 1)
+    assert fold(first, last).words == {"plan/p1": later}
+    again = fold(last, replace(first, offset=2))
+    assert again.words == {"plan/p1": later}
+    assert again.rejected == ["offset 2 (plan/p1): older than what is in force"]
+
+
+def test_a_word_of_a_stranger_or_under_another_key_is_not_accepted() -> None:
+    record = stored(control.word_event(YES))
+    for wrong in (
+        stored(control.word_event(YES), 0, keys.keyid(STRANGER.public_key()), STRANGER),
+        stored(control.word_event(YES), 0, KEYID, STRANGER),
+        replace(record, key="plan/p2"),
+        replace(record, key="revert/p1"),
+    ):
+        with pytest.raises(NotControlError):
+            control.accept(wrong, TRUSTED)
+
+
+def test_a_word_cannot_be_changed_under_its_signature() -> None:
+    """Every field, one at a time: another value of its own kind."""
+    for word in (YES, BACK, THAW):
+        key, event = control.word_event(word)
+        record = stored((key, event))
+        for name, value in word.fields().items():
+            other = (not value) if isinstance(value, bool) else value + (1 if isinstance(value, int) else "x")
+            forged = replace(record, value=canonical.dumps({**event.data, name: other}))
+            with pytest.raises(NotControlError, match="the signature does not fit the content"):
+                control.accept(forged, TRUSTED)
+
+
+@pytest.mark.parametrize(
+    ("word", "wrong", "said"),
+    [
+        (YES, {"expires_ms": 999}, "expires_ms 999 is before time_ms 1000"),
+        (YES, {"expires_ms": 10**15}, "is not within 0 to"),
+        (YES, {"time_ms": -1}, "time_ms -1 is not within 0 to"),
+        (YES, {"by": " "}, "by is empty"),
+        (YES, {"reason": "x" * 1_001}, "reason has 1001 characters, more than 1000"),
+        (YES, {"approve": "yes"}, "cannot be read"),
+        (YES, {"more": 1}, "cannot be read"),
+        (NO, {"reason": ""}, "reason is empty"),
+        (BACK, {"reason": ""}, "reason is empty"),
+        (BACK, {"time_ms": True}, "cannot be read"),
+        (THAW, {"target": ""}, "target is empty"),
+    ],
+)
+def test_a_signed_word_that_is_no_word_is_refused(word: Word, wrong: dict[str, Any], said: str) -> None:
+    key, event = control.word_event(word)
+    with pytest.raises(NotControlError, match=said):
+        control.accept(stored((key, replace(event, data={**event.data, **wrong}))), TRUSTED)
+
+
+def test_a_type_that_nobody_knows_is_refused() -> None:
+    key, event = control.word_event(YES)
+    for kind in ("dev.douse.control.plans", "dev.douse.incident.planned"):
+        with pytest.raises(NotControlError, match="is not known"):
+            control.accept(stored((key, replace(event, type=kind))), TRUSTED)
 
 
 def test_a_strangers_key_decides_nothing() -> None:

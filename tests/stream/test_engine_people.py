@@ -173,7 +173,11 @@ def test_a_target_is_touched_again_once_a_person_has_looked() -> None:
     world.outcome(world.commands("apply")[0], "unknown", reason="unreadable")
     world.run(1, **BURN)
     assert world.state.targets["north-pool"].unknown
-    data = {"target": "north-pool", "by": "kim", "reason": "it is as it was", "time_ms": world.now_ms}
+    data = {"target": "north-pool", "by": "kim", "reason": "it is as it was", "time_ms": world.now_ms - 60_000}
+    world.control("dev.douse.control.thaw", data)
+    world.run(1, **BURN)
+    assert world.state.targets["north-pool"].unknown, "a word from before says nothing about it"
+    data["time_ms"] = world.now_ms
     world.control("dev.douse.control.thaw", data)
     world.run(1, **BURN)
     assert not world.state.targets["north-pool"].unknown

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from schemas import journal
+from schemas.fleet import Fleet
 from schemas.journal import Kind, Progress, Record, Signed, Tick
 from schemas.runbook import Autonomy, OnSilence
 from schemas.specs import SpecSet
@@ -20,7 +21,7 @@ from tests.chaos import World
 
 GONE = {"reverted", "failed", "expired"}
 HOUR_MS = 3_600_000
-SEEDS = (1005, 1012)  # worlds that order changes early; about four seconds each
+SEEDS = (1016, 1051, 1053)  # worlds that order plans of one and of several steps; two seconds each
 LEAVE = ("kill switch", "no leave", "target withdrawn", "mitigation withdrawn")
 KEPT_FOR = {"effective", "partial", "inconclusive"}
 
@@ -39,6 +40,7 @@ class Oracle:
     specs: SpecSet | None = None
     switches: dict[str, tuple[int, bool]] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
+    fleet: Fleet | None = None
     approved: set[str] = field(default_factory=set)
     """Plans that an operator has approved at any time."""
 
@@ -52,8 +54,9 @@ class Oracle:
                 self.progress_ms = self.now_ms
                 if source.lost_to > self.lost[0]:
                     self.lost = (source.lost_to, self.now_ms)
-            case Tick(interval_ms=interval_ms):
+            case Tick(interval_ms=interval_ms, fleet=fleet):
                 self._tick(interval_ms)
+                self.fleet = fleet or self.fleet
             case Signed() as signed if record.kind == Kind.OUTCOME:
                 self._outcome(dict(signed.data))
             case Signed(ce_type="dev.douse.control.specs") as signed:
@@ -94,6 +97,7 @@ class Oracle:
         scopes = ("global", f"tenant:live:{tenant}", f"mitigation:{mitigation}")
         on_target = [one for one in earlier if one["target"] == target]
         lately = [one for one in earlier if self.now_ms - times[one["command"]] < HOUR_MS]
+        alone = command["plan"] not in self.approved
         wait_ms = 5_000 if self.ever_warm else 30_000
         rules = {
             "stale": self.fresh_ms is None,
@@ -110,6 +114,8 @@ class Oracle:
             "objective may not act": not any(
                 slo.acts and slo.sli.service == command["service"] for slo in self.specs.slos
             ),
+            "fleet unknown": alone and not self._fleet_known(),
+            "storm": alone and self.fleet is not None and self.fleet.alarming >= 9,
             "cooldown": any(self.now_ms - times[one["command"]] < limits.cooldown_s * 1000 for one in on_target),
             "cap of target": len([one for one in lately if one in on_target]) >= limits.applies_per_hour_target,
             "cap of tenant": len({one["plan"] for one in lately if one["tenant"] == tenant})
@@ -121,6 +127,10 @@ class Oracle:
         if command["step"] > 0:
             rules = {name: rules[name] for name in LEAVE}
         return ", ".join(name for name, broken in rules.items() if broken)
+
+    def _fleet_known(self) -> bool:
+        fleet = self.fleet
+        return fleet is not None and abs(self.now_ms - fleet.at_ms) <= 3_000 and not fleet.unknown
 
 
 def told_by(world: World) -> Iterator[tuple[Oracle, Record, list[Publish]]]:

@@ -86,3 +86,14 @@ def test_a_forged_copy_does_not_hide_the_true_event() -> None:
     stranger = Ed25519PrivateKey.from_private_bytes(b"s" * 32)
     one = event("refused", "i1", 1_000, REFUSED)
     assert fold(stored(one, 0, KEYID, stranger), stored(one, 1)).lines["i1"].state == "refused"
+
+
+def test_a_persons_word_and_a_shared_target_are_told() -> None:
+    step = {"command": "c", "mitigation": "raise-pool", "actuator": "a", "target": "pool", "parameter": "pool_size"}
+    steps = [{**step, "action": {"op": "scale", "numerator": 2, "denominator": 1}, "minimum": 8, "maximum": 64}]
+    plan = {"plan": "p", "cause": "pool_exhausted", "autonomy": "approve", "steps": steps, "tenants": 2}
+    board = fold(stored(event("suggested", "i1", 1_000, plan), 0))
+    assert board.lines["i1"].said == "raise-pool on pool; shared by 2 tenants"
+    word = {"plan": "p", "word": "approve", "by": "ann", "said": "", "taken": False, "detail": "it came too late"}
+    board = fold(stored(event("suggested", "i1", 1_000, plan), 0), stored(event("decided", "i1", 2_000, word), 1))
+    assert board.lines["i1"].said == "ann said approve, not taken: it came too late"

@@ -88,6 +88,23 @@ def test_all_mistakes_of_a_file_are_named_with_their_lines(file: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("text", "value"), [("false", False), ("True", True), (" FALSE ", False)])
+def test_a_switch_is_true_or_false_in_the_environment(text: str, value: bool) -> None:
+    assert settings.load({"DOUSE_LOGS": text}).logs is value
+
+
+def test_a_switch_is_true_or_false_in_a_file(file: Path) -> None:
+    write(file, "logs = false\n")
+    assert settings.load({}, file).logs is False
+
+
+def test_what_only_looks_like_a_switch_is_refused(file: Path) -> None:
+    write(file, 'logs = "false"\n')
+    (line,) = refused({}, file)
+    assert line.endswith("1: logs: 'false' is neither true nor false; write e.g. true")
+    assert refused({"DOUSE_LOGS": "no"}) == ["environment: DOUSE_LOGS: 'no' is neither true nor false; write e.g. true"]
+
+
 def test_a_wrong_variable_is_named() -> None:
     assert refused({"DOUSE_SHARDS": "many", "DOUSE_SHARD": "4", "DOUSE_TOPIC_PREFIX": "a b"}) == [
         "environment: DOUSE_SHARD: is not a setting (did you mean 'DOUSE_SHARDS'?); docs/settings.md has them all",

@@ -1,9 +1,10 @@
-"""A small target: reads one number of a TOML file at start and on SIGHUP, says over HTTP what it runs with.
+"""A small target: reads one value of a file at start and on SIGHUP, says over HTTP what it runs with.
 
 python target.py FILE FOLDER NAME MANNER
 
 obeys; deaf: takes no reload over; stubborn: the first and no other; mute: answers with 500; drips: its answer never
 ends; hangs, dies, shouts (says a megabyte), flips (says the old and the new value in turn): after the first reload.
+watches: reads the file again by itself when it is asked, and would die of SIGHUP.
 """
 
 import json
@@ -22,7 +23,8 @@ OBEY = ("obeys", "flips")
 
 
 def read() -> None:
-    RUNNING["size"] = tomllib.loads(FILE.read_text())["pool"]["size"]
+    text = FILE.read_text()
+    RUNNING["size"] = (json if FILE.suffix == ".json" else tomllib).loads(text)["pool"]["size"]
 
 
 def hangup(*_: Any) -> None:
@@ -35,6 +37,8 @@ def hangup(*_: Any) -> None:
 
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        if MANNER == "watches":
+            read()
         said = dict(RUNNING)
         if MANNER == "hangs" and said["reloads"]:
             time.sleep(3_600)
@@ -54,7 +58,8 @@ class Answer(BaseHTTPRequestHandler):
 
 
 read()
-signal.signal(signal.SIGHUP, hangup)
+if MANNER != "watches":
+    signal.signal(signal.SIGHUP, hangup)
 server = HTTPServer(("127.0.0.1", 0), Answer)
 (FOLDER / f"{NAME}.port.part").write_text(str(server.server_port))
 (FOLDER / f"{NAME}.pid").write_text(f"{os.getpid()}\n")

@@ -11,6 +11,7 @@ import pytest
 from actuators.drivers import files, processes
 from actuators.drivers.errors import Permanent, Temporary
 from actuators.drivers.files import Stands
+from schemas.actuator import FileTarget, Process
 from schemas.commands import OutcomeReason
 from tests.actuators.drivers import world
 from tests.actuators.drivers.world import CONFIG
@@ -37,6 +38,67 @@ def test_a_change_is_live_in_every_process_and_goes_back(tmp_path: Path) -> None
         assert back.exact
         assert here.file.read_bytes() == CONFIG
         assert (here.size("service"), here.size("worker")) == (32, 32)
+
+
+JSON = b'{\n  // read twice a second\n  "pool": {"size": 32, "password": "hunter2"},\n}\n'
+PLAIN = b'{"pool": {"size": "linear"}, "password": "hunter2"}'
+
+
+def test_a_process_that_watches_its_file_is_not_told_and_live_is_what_it_says(tmp_path: Path) -> None:
+    new = PLAIN.replace(b"linear", b"exponential")
+    with world.world(tmp_path, {"tabs": "watches"}, file="client.json", content=PLAIN) as here:
+        change = files.plan(here.target, tmp_path, "exponential", SALT)
+        assert "hunter2" not in change.diff
+        assert files.ready(here.target, tmp_path, "linear").agreed
+        files.write(here.target, tmp_path, change)
+        assert here.file.read_bytes() == new
+        observed = files.reload(here.target, tmp_path, "exponential")
+        assert [(report.value, report.live_ms is not None) for report in observed.reports] == [("exponential", True)]
+        assert here.children["tabs"].poll() is None, "a signal would have ended it"
+        assert not files.reload(here.target.model_copy(update={"live_ms_max": 100}), tmp_path, "linear").agreed
+        assert files.take_back(here.target, tmp_path, change, SALT).exact
+        assert here.file.read_bytes() == PLAIN
+
+
+def test_a_watching_process_that_ended_is_not_live(tmp_path: Path) -> None:
+    with world.world(tmp_path, {"tabs": "watches"}, file="client.json", content=PLAIN) as here:
+        process = here.target.processes[0]
+        identity = processes.identify(process, tmp_path)
+        assert identity is not None
+        assert processes.tell(process, identity)
+        here.children["tabs"].kill()
+        here.children["tabs"].wait()
+        assert not processes.tell(process, identity)
+
+
+def test_how_a_person_takes_a_change_back_names_only_signals_that_are_sent(tmp_path: Path) -> None:
+    with world.world(tmp_path, {"tabs": "watches"}, file="client.json", content=PLAIN) as here:
+        assert files.undo(here.target, tmp_path, "linear") == f"set pool.size to linear in {tmp_path}/client.json"
+    with world.world(tmp_path, {"service": "obeys"}) as here:
+        told = f"then: kill -HUP $(cat {tmp_path}/service.pid)"
+        assert files.undo(here.target, tmp_path, "32") == f"set pool.size to 32 in {tmp_path}/shop.toml, {told}"
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("a.jsonc", JSON), ("a.yaml", b"pool:\r\n  size: 32 # c\r\npassword: hunter2"), ("a.yml", b"pool: {size: 32}")],
+)
+def test_every_format_is_changed_and_goes_back(tmp_path: Path, file: str, content: bytes) -> None:
+    gone = Process(name="service", pid_file="no.pid", probe_url="http://127.0.0.1:9/", probe_field="size")
+    target = FileTarget(
+        id="pool", tenants=("acme",), parameter="size", file=file, key="pool.size", maximum=100, processes=(gone,)
+    )
+    path = tmp_path / file
+    path.write_bytes(content)
+    assert files.in_force(target, tmp_path) == 32
+    change = files.plan(target, tmp_path, 64, SALT)
+    assert "hunter2" not in change.diff
+    files.write(target, tmp_path, change)
+    assert path.read_bytes() == content.replace(b"32", b"64")
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert files.stands(target, tmp_path, change) is Stands.AFTER_TOUCHED
+    assert not files.take_back(target, tmp_path, change, SALT).exact
+    assert path.read_bytes() == content + b"\n"
 
 
 def test_owner_and_mode_are_kept_and_no_draft_is_left(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class World:
 
     @property
     def file(self) -> Path:
-        return self.folder / "shop.toml"
+        return self.folder / self.target.file
 
     def says(self, name: str) -> dict[str, Any]:
         """What a process answers over HTTP."""
@@ -42,21 +42,28 @@ class World:
 
 
 @contextlib.contextmanager
-def world(folder: Path, manners: dict[str, str], live_ms_max: int = 3_000, **more: Any) -> Iterator[World]:
+def world(
+    folder: Path,
+    manners: dict[str, str],
+    live_ms_max: int = 3_000,
+    file: str = "shop.toml",
+    content: bytes = CONFIG,
+    **more: Any,
+) -> Iterator[World]:
     """Processes with these manners (see target.py), running until the end of the block."""
-    (folder / "shop.toml").write_bytes(CONFIG)
+    (folder / file).write_bytes(content)
     children = {}
     try:
         for name, manner in manners.items():
             children[name] = subprocess.Popen(
-                [sys.executable, str(SCRIPT), str(folder / "shop.toml"), str(folder), name, manner]
+                [sys.executable, str(SCRIPT), str(folder / file), str(folder), name, manner]
             )
-        processes = tuple(_process(folder, name) for name in manners)
+        processes = tuple(_process(folder, name, manner) for name, manner in manners.items())
         fields: dict[str, Any] = {
             "id": "pool",
             "tenants": ("acme",),
             "parameter": "pool_size",
-            "file": "shop.toml",
+            "file": file,
             "key": "pool.size",
         }
         fields |= {"minimum": 8, "maximum": 100, "live_ms_max": live_ms_max, "processes": processes}
@@ -67,12 +74,16 @@ def world(folder: Path, manners: dict[str, str], live_ms_max: int = 3_000, **mor
             child.wait()
 
 
-def _process(folder: Path, name: str) -> Process:
+def _process(folder: Path, name: str, manner: str) -> Process:
     port = folder / f"{name}.port"
     deadline_s = time.monotonic() + START_S
     while not port.exists():
         assert time.monotonic() < deadline_s, f"{name} did not start"
         time.sleep(0.01)
     return Process(
-        name=name, pid_file=f"{name}.pid", probe_url=f"http://127.0.0.1:{port.read_text()}/", probe_field="pool.size"
+        name=name,
+        pid_file=f"{name}.pid",
+        signal="none" if manner == "watches" else "SIGHUP",
+        probe_url=f"http://127.0.0.1:{port.read_text()}/",
+        probe_field="pool.size",
     )

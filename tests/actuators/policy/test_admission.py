@@ -7,6 +7,7 @@ import pytest
 
 from actuators.policy import admission
 from actuators.policy.admission import Admitted, Facts, Refusal, Unread
+from schemas.actuator import Allow
 from schemas.commands import CommandKind, OutcomeReason, OutcomeStatus
 from schemas.runbook import Scale, Set
 from tests.actuators import commands
@@ -48,6 +49,8 @@ def test_a_right_command_is_admitted_with_its_absolute_value() -> None:
         ({}, {"frozen": "unknown"}, R.BUSY),
         ({}, {"unconfirmed": "c0"}, R.BUSY),
         ({}, {"applies_last_hour": 10}, R.CAP_REACHED),
+        ({}, {"target_applies_last_hour": 2, "target_applies_max": 2}, R.CAP_REACHED),
+        ({}, {"since_applied_ms": 59_999, "cooldown_ms": 60_000}, R.CAP_REACHED),
         ({}, {"in_force": Unread(R.KEY_MISSING, "")}, R.KEY_MISSING),
         ({}, {"in_force": "32"}, R.EDIT_REFUSED),
         ({}, {"in_force": True}, R.EDIT_REFUSED),
@@ -107,3 +110,27 @@ def test_a_word_counts_only_signed_and_about_a_change_of_its_own(kind: CommandKi
     elsewhere = admission.admit_word(commands.command("w", kind, target="other"), "key", applied)
     reasons = [answer.reason for answer in (unsigned, unheard, stranger, elsewhere) if answer is not None]
     assert reasons == [R.BAD_SIGNATURE, R.UNKNOWN_COMMAND, R.TENANT_NOT_ALLOWED, R.UNKNOWN_TARGET]
+
+
+def test_a_target_of_several_tenants_needs_the_leave_of_each() -> None:
+    pool = commands.target(tenants=("acme", "globex"))
+    leave = Allow(tenant="acme", mitigations=("raise-pool",))
+    answers = [
+        admission.admit(commands.command(), replace(FACTS, actuator=commands.rules(pool, allow=(leave, *more))))
+        for more in (
+            (),
+            (Allow(tenant="globex", mitigations=("drop-pool",)),),
+            (Allow(environment="staging", tenant="globex", mitigations=("raise-pool",)),),
+            (Allow(tenant="globex", mitigations=("raise-pool",)),),
+        )
+    ]
+    assert [isinstance(answer, Admitted) for answer in answers] == [False, False, False, True]
+    assert all(answer.reason is R.TENANT_NOT_ALLOWED for answer in answers if isinstance(answer, Refusal))
+    assert not any("globex" in answer.detail for answer in answers if isinstance(answer, Refusal))
+
+
+def test_a_target_that_has_rested_and_is_below_its_cap_may_be_changed() -> None:
+    facts = replace(
+        FACTS, target_applies_last_hour=1, target_applies_max=2, since_applied_ms=60_000, cooldown_ms=60_000
+    )
+    assert isinstance(admission.admit(commands.command(), facts), Admitted)

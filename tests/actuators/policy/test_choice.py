@@ -6,8 +6,8 @@ import pytest
 
 from actuators.policy import choice
 from actuators.policy.choice import Chosen, Nothing, Tried
-from schemas.events import RefusalReason
 from schemas.identity import Entity
+from schemas.refusal import RefusalReason
 from schemas.runbook import (
     Amplifier,
     Autonomy,

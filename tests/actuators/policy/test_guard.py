@@ -9,15 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actuators.policy import guard
-from actuators.policy.guard import HOUR_MS, Facts, Refusal, TargetFacts
+from actuators.policy.guard import HOUR_MS, Facts, Fitness, FleetFacts, Refusal, TargetFacts
 from detectors.state import DataState
-from schemas.events import RefusalReason
-from schemas.runbook import Limits, Mitigation, Scale, Target
+from schemas.refusal import RefusalReason
+from schemas.runbook import Autonomy, FreezeWindow, Limits, Mitigation, Scale, Target
 
 NOW_MS = 1_800_000_000_000
 MINUTE_MS = 60_000
-LIMITS = Limits()
-MITIGATION = Mitigation(name="more", parameter="pool_size", action=Scale(numerator=2), minimum=8, maximum=64)
+LIMITS = Limits(freeze=(FreezeWindow(from_ms=NOW_MS + HOUR_MS, until_ms=NOW_MS + 2 * HOUR_MS, why="a fair"),))
+MITIGATION = Mitigation(
+    name="more", parameter="pool_size", action=Scale(numerator=2), minimum=8, maximum=64, capacity=True
+)
 TARGET = Target(
     id="north-pool", actuator="host", environment="live", tenants=("north",), service="basket", parameter="pool_size"
 )
@@ -40,6 +42,20 @@ def target(**changed: Any) -> Target:
     return Target(**{**TARGET.model_dump(), **changed})
 
 
+def with_fleet(facts: Facts, **changed: Any) -> Facts:
+    return replace(facts, fleet=replace(facts.fleet, **changed))
+
+
+def fitting(facts: Facts, **changed: Any) -> Facts:
+    return replace(facts, fitness=replace(facts.fitness, **changed))
+
+
+def shared(at: Target, facts: Facts, tenant: str, level: Autonomy) -> tuple[Target, Facts]:
+    """The same target with one tenant more, and the leave of that one and of the first."""
+    leaves = {"north": Autonomy.AUTO, **facts.leaves, tenant: level}
+    return at.model_copy(update={"tenants": (*at.tenants, tenant)}), replace(facts, leaves=leaves)
+
+
 def ago(*minutes: float) -> tuple[int, ...]:
     return tuple(NOW_MS - round(one * MINUTE_MS) for one in minutes)
 
@@ -49,12 +65,20 @@ FAULTS: dict[RefusalReason, Any] = {
     RefusalReason.EMPTY_TARGET: lambda m, t, f: (m, t.model_copy(update={"service": " "}), f),
     RefusalReason.WILDCARD_TARGET: lambda m, t, f: (m, t.model_copy(update={"actuator": "host*"}), f),
     RefusalReason.FENCE: lambda m, t, f: (m, t, replace(f, environment="test")),
-    RefusalReason.SHARED_TARGET: lambda m, t, f: (m, t.model_copy(update={"tenants": ("north", "south")}), f),
+    RefusalReason.SHARED_TARGET: lambda m, t, f: (m, *shared(t, f, "south", Autonomy.APPROVE)),
     RefusalReason.BOUNDS: lambda m, t, f: (m.model_copy(update={"minimum": 65}), t, f),
     RefusalReason.KILL_SWITCH: lambda m, t, f: (m, t, replace(f, switches={"global": True})),
+    RefusalReason.FREEZE_WINDOW: lambda m, t, f: (m, t, replace(f, now_ms=NOW_MS + HOUR_MS + MINUTE_MS)),
+    RefusalReason.EXPIRED: lambda m, t, f: (m, t, replace(f, approved_until_ms=NOW_MS - 1)),
     RefusalReason.DATA_STATE: lambda m, t, f: (m, t, replace(f, data_state=DataState.STALE)),
     RefusalReason.WARMING_UP: lambda m, t, f: (m, t, replace(f, act_from_ms=NOW_MS + 1)),
     RefusalReason.LAG: lambda m, t, f: (m, t, replace(f, lag_ms=5_001)),
+    RefusalReason.BLAST_RADIUS: lambda m, t, f: (
+        m,
+        *shared(t, with_fleet(f, known=False, shards_unknown=2), "east", Autonomy.AUTO),
+    ),
+    RefusalReason.FLEET_UNKNOWN: lambda m, t, f: (m, t, with_fleet(f, known=False, shards_unknown=2)),
+    RefusalReason.STORM: lambda m, t, f: (m, t, with_fleet(f, alarming=11, tenants=20)),
     RefusalReason.UNKNOWN_OUTCOME: lambda m, t, f: (m, t, replace(f, target=replace(f.target, unknown=True))),
     RefusalReason.UNCONFIRMED: lambda m, t, f: (m, t, replace(f, target=replace(f.target, unconfirmed=True))),
     RefusalReason.COOLDOWN: lambda m, t, f: (m, t, replace(f, target=replace(f.target, applied_ms=ago(5)))),
@@ -64,6 +88,12 @@ FAULTS: dict[RefusalReason, Any] = {
         replace(f, target=replace(f.target, applied_ms=(*ago(50, 20), *f.target.applied_ms))),
     ),
     RefusalReason.CAP_TENANT: lambda m, t, f: (m, t, replace(f, tenant_applied_ms=ago(50, 40, 20))),
+    RefusalReason.CAP_SERVICE: lambda m, t, f: (m, t, with_fleet(f, applies_service=6)),
+    RefusalReason.CAP_FLEET: lambda m, t, f: (m, t, with_fleet(f, applies_fleet=20)),
+    RefusalReason.OWNER: lambda m, t, f: (m, t, fitting(f, owner="an autoscaler")),
+    RefusalReason.POOLS_SUM: lambda m, t, f: (m, t, fitting(f, pools_sum_after=201, connections_max=200)),
+    RefusalReason.RETRIES_FIRST: lambda m, t, f: (m, t, fitting(f, retry_storm=True)),
+    RefusalReason.USE_TIME_RISING: lambda m, t, f: (m, t, fitting(f, use_ratio_milli=1_201)),
 }
 ORDER = list(FAULTS)
 
@@ -108,11 +138,14 @@ def test_reasons_that_time_cannot_mend_are_permanent_and_no_others() -> None:
         RefusalReason.SHARED_TARGET,
         RefusalReason.BOUNDS,
         RefusalReason.UNKNOWN_OUTCOME,
+        RefusalReason.OWNER,
+        RefusalReason.POOLS_SUM,
+        RefusalReason.RETRIES_FIRST,
     }
 
 
 def test_all_reasons_of_the_events_belong_to_the_guard_or_to_the_choice_before_it() -> None:
-    choice = {"attempts", "cause_unknown", "no_mitigation", "not_allowed"}
+    choice = {"attempts", "cause_unknown", "no_mitigation", "not_allowed", "rejected"}
     assert {reason.value for reason in RefusalReason} - {reason.value for reason in ORDER} == choice
 
 
@@ -224,3 +257,98 @@ def test_numbers_say_by_how_much() -> None:
     assert found is not None and dict(found.numbers) == {"lag_ms": 5_001, "lag_ms_max": 5_000}
     found = refused(broken(RefusalReason.COOLDOWN))
     assert found is not None and dict(found.numbers) == {"since_ms": 300_000, "cooldown_ms": 600_000}
+
+
+@pytest.mark.parametrize(
+    ("leave", "automatic", "allowed"),
+    [
+        (Autonomy.AUTO, True, True),
+        (Autonomy.APPROVE, True, False),
+        (Autonomy.APPROVE, False, True),
+        (Autonomy.SUGGEST, False, False),
+        (Autonomy.OBSERVE, False, False),
+    ],
+)
+def test_a_shared_target_needs_as_much_leave_of_each_tenant_as_the_change(
+    leave: Autonomy, automatic: bool, allowed: bool
+) -> None:
+    at, facts = shared(TARGET, replace(FACTS, automatic=automatic), "south", leave)
+    found = refused((MITIGATION, at, facts))
+    assert (found is None) is allowed
+    if found is not None:
+        assert found.reason is RefusalReason.SHARED_TARGET
+        assert dict(found.numbers) == {"tenants": 2, "without_leave": 1}
+        assert "south" not in found.detail, "events about one tenant name no other"
+
+
+def test_who_is_not_named_gives_no_leave_to_a_shared_target() -> None:
+    at, _ = shared(TARGET, FACTS, "south", Autonomy.AUTO)
+    found = refused((MITIGATION, at, FACTS))
+    assert found is not None and found.reason is RefusalReason.SHARED_TARGET
+
+
+@pytest.mark.parametrize(
+    ("alarming", "tenants", "stops"), [(2, 2, False), (3, 3, True), (3, 5, True), (3, 6, False), (549, 1_000, False)]
+)
+def test_a_storm_is_more_than_half_of_the_tenants_and_at_least_three(alarming: int, tenants: int, stops: bool) -> None:
+    found = refused((MITIGATION, TARGET, with_fleet(FACTS, alarming=alarming, tenants=tenants)))
+    assert (found is not None and found.reason is RefusalReason.STORM) is stops
+
+
+@pytest.mark.parametrize("reason", [RefusalReason.FREEZE_WINDOW, RefusalReason.STORM, RefusalReason.FLEET_UNKNOWN])
+def test_what_a_person_approved_may_go_against_freeze_and_storm(reason: RefusalReason) -> None:
+    mitigation, at, facts = broken(reason)
+    approved = replace(facts, automatic=False, approved_until_ms=facts.now_ms)
+    assert refused((mitigation, at, approved)) is None
+
+
+def test_no_approval_reaches_tenants_that_nobody_heard_of() -> None:
+    mitigation, at, facts = broken(RefusalReason.BLAST_RADIUS)
+    found = refused((mitigation, at, replace(facts, automatic=False)))
+    assert found is not None and found.reason is RefusalReason.BLAST_RADIUS
+
+
+@pytest.mark.parametrize(
+    ("fleet", "reason"),
+    [
+        ({"target_standing": 1}, RefusalReason.UNCONFIRMED),
+        ({"target_last_ms": NOW_MS - 599_999}, RefusalReason.COOLDOWN),
+        ({"target_last_ms": NOW_MS - 600_000}, None),
+        ({"target_applies": 2}, RefusalReason.CAP_TARGET),
+    ],
+)
+def test_what_other_shards_did_to_the_target_counts_as_well(
+    fleet: dict[str, int], reason: RefusalReason | None
+) -> None:
+    found = refused((MITIGATION, TARGET, with_fleet(FACTS, **fleet)))
+    assert (found.reason if found else None) is reason
+
+
+def test_the_steps_of_one_plan_count_against_the_caps_before_they_are_applied() -> None:
+    facts = with_fleet(FACTS, applies_fleet=18)
+    assert refused((MITIGATION, TARGET, replace(facts, steps_ahead=1))) is None
+    found = refused((MITIGATION, TARGET, replace(facts, steps_ahead=2)))
+    assert found is not None and found.reason is RefusalReason.CAP_FLEET
+
+
+@pytest.mark.parametrize(
+    "fitness",
+    [
+        Fitness(pools_sum_after=10_000),
+        Fitness(pools_sum_after=200, connections_max=200),
+        Fitness(use_ratio_milli=1_200),
+        Fitness(retry_storm=True, retries_cut=True),
+    ],
+)
+def test_capacity_may_grow_where_it_fits(fitness: Fitness) -> None:
+    assert refused((MITIGATION, TARGET, replace(FACTS, fitness=fitness))) is None
+
+
+def test_rules_for_capacity_do_not_stop_what_is_none() -> None:
+    calmer = MITIGATION.model_copy(update={"capacity": False})
+    facts = replace(FACTS, fitness=Fitness(use_ratio_milli=5_000, retry_storm=True))
+    assert refused((calmer, TARGET, facts)) is None
+
+
+def test_a_fleet_of_one_is_no_storm() -> None:
+    assert refused((MITIGATION, TARGET, replace(FACTS, fleet=FleetFacts(tenants=1, alarming=1)))) is None

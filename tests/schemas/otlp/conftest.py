@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import zstandard
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData
 from opentelemetry.proto.metrics.v1.metrics_pb2 import MetricsData
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
@@ -103,6 +104,26 @@ def metric() -> Callable[..., bytes]:
         block = request.resource_metrics.add()
         block.resource.attributes.add(key="service.name").value.string_value = "cart"
         block.scope_metrics.add().metrics.add(**fields)
+        return request.SerializeToString()
+
+    return record
+
+
+@pytest.fixture(scope="session")
+def log() -> Callable[..., bytes]:
+    """One sound log record as a record; keywords replace its fields."""
+
+    def record(**fields: Any) -> bytes:
+        sound: dict[str, Any] = {
+            "time_unix_nano": NOW_NS,
+            "observed_time_unix_nano": NOW_NS + 7,
+            "severity_number": 17,
+            "body": {"string_value": "no connection"},
+        }
+        request = LogsData()
+        block = request.resource_logs.add()
+        block.resource.attributes.add(key="service.name").value.string_value = "cart"
+        block.scope_logs.add().log_records.append(LogRecord(**(sound | fields)))
         return request.SerializeToString()
 
     return record

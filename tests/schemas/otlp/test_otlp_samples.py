@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from schemas.otlp import metrics, spans
-from schemas.otlp.columns import Attributes, Metrics, PointKind, Resource, Spans, ValueKind
+from schemas.otlp import logs, metrics, spans
+from schemas.otlp.columns import Attributes, Logs, Metrics, PointKind, Resource, Spans, ValueKind
 
 Counts = dict[str, Any]
 Sample = Callable[[str], list[bytes]]
@@ -21,6 +21,10 @@ SPAN_SAMPLES = [
 METRIC_SAMPLES = [
     *[f"kafka/metrics.{way}.bin" for way in ("proto", "batched", "keyed", "tenant")],
     *[f"file/metrics.{form}" for form in ("proto", "proto.zstd")],
+]
+LOG_SAMPLES = [
+    *[f"kafka/logs.{way}.bin" for way in ("proto", "batched", "keyed", "tenant", "bytrace")],
+    *[f"file/logs.{form}" for form in ("proto", "proto.zstd")],
 ]
 KIND_NAMES = {
     PointKind.GAUGE: "gauge",
@@ -47,9 +51,9 @@ def expressible(counts: Counts) -> Counts:
 
 
 def whole_records(signal: str, records: Sequence[bytes], count: Callable[[Sequence[Any]], Counts]) -> Counts:
-    decode = {"spans": spans.decode, "metrics": metrics.decode}[signal]
+    decode = {"spans": spans.decode, "metrics": metrics.decode, "logs": logs.decode}[signal]
     tables = [decode(record) for record in records]
-    assert all(isinstance(table, Spans | Metrics) for table in tables), tables
+    assert all(isinstance(table, Spans | Metrics | Logs) for table in tables), tables
     return count(tables) | {"records": len(records), "value_bytes": sum(map(len, records))}
 
 
@@ -117,6 +121,44 @@ def metric_counts(tables: Sequence[Metrics]) -> Counts:
     }
 
 
+BODY_NAMES = {
+    ValueKind.NONE: "None",
+    ValueKind.STRING: "string_value",
+    ValueKind.BOOL: "bool_value",
+    ValueKind.INT: "int_value",
+    ValueKind.DOUBLE: "double_value",
+    ValueKind.ARRAY: "array_value",
+    ValueKind.KVLIST: "kvlist_value",
+    ValueKind.BYTES: "bytes_value",
+}
+
+
+def log_counts(tables: Sequence[Logs]) -> Counts:
+    n: Counter[str] = Counter()
+    for table in tables:
+        n["log_records"] += len(table)
+        n["log_attributes"] += len(table.attributes.owner)
+        n.update(f"log_records.severity.{severity}" for severity in table.severity)
+        n.update(f"log_records.body.{BODY_NAMES[ValueKind(kind)]}" for kind in table.body_kind)
+        n["log_records.with_trace_id"] += int(table.trace_id.any(axis=1).sum())
+        texts = table.body[table.body_kind == ValueKind.STRING]
+        n["body_string_bytes"] += sum(len(table.strings[code].encode()) for code in texts)
+    times = [time for table in tables for time in table.time_ns[table.time_ns > 0].tolist()]
+    return {
+        **n,
+        **resource_counts([resource for table in tables for resource in table.resources]),
+        "scope.name": sorted({table.strings[code] for table in tables for code in table.scope}),
+        "first_time_unix_nano": min(times),
+        "last_time_unix_nano": max(times),
+    }
+
+
+@pytest.mark.parametrize("name", LOG_SAMPLES)
+def test_logs_of_a_collector_have_their_true_counts(name: str, truth: Counts, sample: Sample) -> None:
+    counts = whole_records("logs", sample(name), log_counts)
+    assert counts == expressible(expected(truth, name, "logs"))
+
+
 @pytest.mark.parametrize("name", SPAN_SAMPLES)
 def test_spans_of_a_collector_have_their_true_counts(name: str, truth: Counts, sample: Sample) -> None:
     counts = whole_records("spans", sample(name), span_counts)
@@ -156,16 +198,19 @@ def check_attributes(attributes: Attributes, rows: int, strings: Sequence[str]) 
     assert np.all(np.isfinite(attributes.number[numeric]))
 
 
-@pytest.mark.parametrize("name", [*SPAN_SAMPLES, *METRIC_SAMPLES])
+@pytest.mark.parametrize("name", [*SPAN_SAMPLES, *METRIC_SAMPLES, *LOG_SAMPLES])
 def test_codes_and_places_stay_inside_their_tables(name: str, sample: Sample) -> None:
-    decode = metrics.decode if "metrics" in name else spans.decode
+    decode: Callable[[bytes], Any] = {"spans": spans, "metrics": metrics, "logs": logs}[
+        name.split("/")[1].split(".")[0]
+    ].decode
     for record in sample(name):
         table = decode(record)
-        assert isinstance(table, Spans | Metrics)
+        assert isinstance(table, Spans | Metrics | Logs)
         assert table.strings[0] == ""
         assert len(set(table.strings)) == len(table.strings), "a string is kept once"
-        assert len(table.name) == len(table.scope) == len(table.resource) == len(table)
-        assert all(0 <= code < len(table.strings) for code in (*table.name, *table.scope))
+        named = table.event_name if isinstance(table, Logs) else table.name
+        assert len(named) == len(table.scope) == len(table.resource) == len(table)
+        assert all(0 <= code < len(table.strings) for code in (*named, *table.scope))
         assert all(0 <= place < len(table.resources) for place in table.resource)
         check_attributes(table.attributes, len(table), table.strings)
 

@@ -223,7 +223,7 @@ def test_a_target_that_does_not_go_back_is_unknown_and_frozen(bed: Bed) -> None:
     assert (outcome.status, outcome.reason) == (OutcomeStatus.UNKNOWN, OutcomeReason.NOT_LIVE)
     assert bench.world.file.read_bytes() == CONFIG
     assert "frozen" in bench.do(commands.command("c2")).detail
-    assert bench.hands.ledger.thaw("pool")
+    assert bench.hands.ledger.thaw("pool", bench.now.wall_ms + 1)
     assert bench.do(commands.command("c3")).reason is OutcomeReason.NOT_LIVE, "the file and the process still differ"
 
 

@@ -11,39 +11,25 @@ from hypothesis import strategies as st
 from detectors import windows
 from detectors.evidence import operations, pools
 from schemas import journal
-from schemas.journal import Kind, Position, Quantity, Record, Strings, Table, Telemetry, Tick, Unattributed
+from schemas.journal import (
+    Kind,
+    Position,
+    Quantity,
+    Record,
+    Strings,
+    Table,
+    Telemetry,
+    Tick,
+    Unattributed,
+)
 from schemas.otlp.columns import Temporality
 from stream import engine, shard
-from stream.core import intake, sight
+from stream.core import intake
 from stream.core.intake import SourceGap
 from stream.shard import ShardState
+from tests.stream.core.tables_made import NOW_S, fold, state, table
 
-NOW_S = 1_800_000_000
 ROW = ("live", "north", "basket", "availability", f"{7:016x}")
-
-
-def state(now_s: int = NOW_S) -> ShardState:
-    """A shard whose clock and rings stand at `now_s`."""
-    made = shard.fresh(0, 1)
-    sight.set_clock(made, now_s * 1000)
-    for table in (made.rows, made.entities, made.pools, made.operations):
-        windows.advance(table, now_s)
-    return made
-
-
-def column(values: list[Any]) -> Any:
-    if isinstance(values[0], str):
-        names = tuple(sorted(set(values)))
-        return Strings(np.array([names.index(value) for value in values], np.int32), names)
-    return np.array(values)
-
-
-def table(offsets: list[int], source: list[int] | None = None, **columns: list[Any]) -> Table:
-    """One row for each offset; columns that are not given name one entity."""
-    k = len(offsets)
-    same: dict[str, Any] = {"environment": ["live"] * k, "tenant": ["north"] * k, "service": ["basket"] * k}
-    made = {name: column(values) for name, values in {**same, **columns}.items()}
-    return {"source": np.array(source or [0] * k, np.uint16), "offset": np.array(offsets), **made}
 
 
 def observations(
@@ -83,11 +69,6 @@ def connections(offsets: list[int], instances: list[str], used: float) -> Table:
     }
 
 
-def fold(made: ShardState, previous: int, **tables: Table) -> ShardState:
-    intake.fold(made, Telemetry((Position("spans", 0, previous),), tables), 5)
-    return made
-
-
 def counted(made: ShardState, end_s: int = NOW_S) -> list[int]:
     row = made.rows.rows([ROW])
     return [int(count[0]) for count in windows.counts(made.rows, row, np.array([end_s]), 60)]
@@ -95,7 +76,7 @@ def counted(made: ShardState, end_s: int = NOW_S) -> list[int]:
 
 def image(made: ShardState) -> dict[str, bytes]:
     """The tables' segments; not `core`, whose counters tell of repetitions."""
-    for name in ("rows", "entities", "pools", "operations"):
+    for name in ("rows", "entities", "pools", "operations", "retries", "memory", "logs"):
         series = getattr(made, name)
         series.touch(np.arange(len(series)))
     return {key: data for key, data in shard.dirty_segments(made) if not key.startswith("core")}
@@ -292,10 +273,12 @@ def test_what_fits_no_tenant_is_counted_by_its_reason() -> None:
         "reason": np.array([Unattributed.MISSING, Unattributed.CONFLICT, Unattributed.MISSING], np.uint8),
         "spans": np.array([5, 7, 1], np.uint32),
         "points": np.array([0, 2, 0], np.uint32),
+        "logs": np.array([0, 0, 3], np.uint32),
     }
     made = fold(state(), -1, unattributed=rows)
     assert made.counters == {
         "unattributed_spans_missing": 6,
         "unattributed_spans_conflict": 7,
         "unattributed_points_conflict": 2,
+        "unattributed_logs_missing": 3,
     }

@@ -25,9 +25,9 @@ def test_an_incident_is_told_from_its_opening_to_its_end() -> None:
         r"^\S+ availability opened: act-1m, \d+x; onset \d\d:\d\d:\d\d UTC$",
         r"^\S+ availability diagnosed pool_exhausted \d+ %$",
         r"^\S+ availability planned \S+ on \S+/\S+$",
-        r"^\S+ apply \S+ on \S+/\S+$",
+        r"^\S+ order to apply \S+ on \S+/\S+$",
         r"^\S+ availability verdict effective: 0 errors in \d+ requests over \d+ s; wait_quiet$",
-        r"^\S+ confirm \S+ on \S+/\S+$",
+        r"^\S+ order to confirm \S+ on \S+/\S+$",
         r"^\S+ availability closed confirmed$",
     )
     places = [next(n for n, line in enumerate(lines) if re.search(pattern, line)) for pattern in wanted]
@@ -38,7 +38,7 @@ def test_a_refusal_is_told_with_its_reason() -> None:
     world = Timeline()
     world.run(60)
     world.run(14, rate=270, bad=0.35, latency_ms=600, pool=None)
-    assert any(" refused cause_unknown: " in line for line in told(world))
+    assert any(" refused: cause_unknown: " in line for line in told(world))
     assert any(" handed over cause_unknown" in line for line in told(world))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from schemas import journal
+from schemas.fleet import Fleet
 from stream.detect import ticker
 from stream.faustlib import exits
 
@@ -37,8 +38,25 @@ class Broker:
         self.waiting[number].set_result(SimpleNamespace(offset=number))
 
 
-def made(broker: Broker, shards: list[Shard], stuck_s: float = 12) -> ticker.Ticker:
-    return ticker.Ticker(broker, 250, stuck_s, lambda: shards)  # type: ignore[arg-type]
+@dataclass
+class Fleets:
+    """What is new about the other shards: told once, and again to a shard that was forgotten."""
+
+    new: Fleet | None = None
+    told: set[int] = field(default_factory=set)
+
+    def news(self, shard: int, _now_s: float) -> Fleet | None:
+        if shard in self.told:
+            return None
+        self.told.add(shard)
+        return self.new
+
+    def forget(self, shard: int) -> None:
+        self.told.discard(shard)
+
+
+def made(broker: Broker, shards: list[Shard], stuck_s: float = 12, fleets: Fleets | None = None) -> ticker.Ticker:
+    return ticker.Ticker(broker, 250, stuck_s, lambda: shards, fleets or Fleets())  # type: ignore[arg-type]
 
 
 async def beats(each: ticker.Ticker, times: list[float]) -> None:
@@ -106,3 +124,18 @@ def test_a_shard_that_was_given_up_meanwhile_did_not_stand_still(monkeypatch: py
 
     asyncio.run(body())
     assert said == []
+
+
+def test_a_tick_brings_what_is_new_of_the_fleet_and_again_to_a_shard_that_came_back() -> None:
+    async def body() -> None:
+        broker, fleet = Broker(), Fleet(at_ms=1, shards=16)
+        shards = [Shard(7, 0)]
+        each = made(broker, shards, fleets=Fleets(fleet))
+        await beats(each, [0, 1])
+        gone = shards.pop()
+        await beats(each, [2])
+        shards.append(gone)
+        await beats(each, [3])
+        assert [tick.fleet for _, tick in broker.ticks] == [fleet, None, fleet]
+
+    asyncio.run(body())

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status, TracesData
 
@@ -37,10 +39,22 @@ class Sent:
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-def world(bootstrap: str, prefix: str, folder: Path, **more: Any) -> harness.World:
+def world(bootstrap: str, prefix: str, folder: Path, sources: bool = True, **more: Any) -> harness.World:
     made = harness.world(bootstrap, prefix, folder, SHARDS, **more)
-    asyncio.run(topics.create(bootstrap, prefix, SHARDS, PARTITIONS, sources=True))
+    if sources:
+        asyncio.run(topics.create(bootstrap, prefix, SHARDS, PARTITIONS, sources=True))
     return made
+
+
+async def create_sources(world: harness.World, but: tuple[str, ...]) -> None:
+    """The OTLP topics without some of them, which `douse topics create` never leaves out."""
+    wanted = [topic for topic in topics.source_table(world.topics, PARTITIONS) if topic.name not in but]
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic.name, topic.partitions, 1) for topic in wanted])
+    finally:
+        await admin.close()
 
 
 def apply_specs(world: harness.World, specs: Any = otlp_made.SPECS) -> None:
@@ -121,6 +135,16 @@ def pool_metrics(tenant: str, used: int) -> bytes:
     return MetricsData(resource_metrics=[block]).SerializeToString()
 
 
+def log_lines(tenant: str, number: int) -> bytes:
+    request = LogsData()
+    block = request.resource_logs.add()
+    named = {"service.name": "shop", "tenant.id": tenant}
+    block.resource.attributes.extend(otlp_made.attribute(key, value) for key, value in named.items())
+    line = block.scope_logs.add().log_records.add(time_unix_nano=otlp_made.START_NS, severity_number=17)
+    line.body.string_value = f"order {number} failed"
+    return request.SerializeToString()
+
+
 def outcome(world: harness.World, shard: int, key_file: str = "actuator-local.key", command: str = "c1") -> Sent:
     told = commands.Outcome(
         command=command, kind=commands.CommandKind.APPLY, applies=command, status=commands.OutcomeStatus.LIVE,
@@ -139,6 +163,7 @@ class Read:
 
     counted: observe_loop.Read
     pools: list[tuple[Any, ...]]
+    lines: list[tuple[Any, ...]]
     signed: list[tuple[int, journal.Signed]]
     marks: dict[tuple[int, str, int], int]
     repeated: int = 0
@@ -146,7 +171,7 @@ class Read:
 
 def read(world: harness.World) -> Read:
     """Folds the journal; asserts that positions rise within a record and that none is missing between two."""
-    found = Read(observe_loop.Read(), [], [], {})
+    found = Read(observe_loop.Read(), [], [], [], {})
     for shard, records in harness.journal_records(world).items():
         for record in records:
             body = journal.decode(record)
@@ -180,6 +205,7 @@ def _fold(found: Read, shard: int, body: journal.Telemetry) -> None:
         }
     found.counted.read(tables)
     found.pools += observe_loop.listed(tables.get("pools"), "tenant", "quantity", "value")
+    found.lines += observe_loop.listed(tables.get("logs"), "tenant", "template", "count")
     for number, position in enumerate(body.positions):
         found.marks[shard, position.topic, position.partition] = newest[number]
 

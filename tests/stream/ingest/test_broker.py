@@ -28,11 +28,15 @@ def test_every_record_is_counted_or_a_dead_letter(bootstrap: str, prefix: str, t
         loop.add(record, otlp_made.SPECS)
         good.append(rig.Sent(names.spans, number % rig.PARTITIONS, record.SerializeToString()))
     good += [rig.Sent(names.metrics, number % rig.PARTITIONS, rig.pool_metrics("acme", number)) for number in range(20)]
+    good += [rig.Sent(names.logs, number % rig.PARTITIONS, rig.log_lines("acme", number)) for number in range(20)]
     good += [rig.outcome(made, shard) for shard in range(rig.SHARDS)]
     whole = rig.traces(draw, 50).SerializeToString()
     bad += [rig.Sent(names.spans, 0, draw.randbytes(200)), rig.Sent(names.spans, 1, whole[:-7])]
     pools = rig.pool_metrics("acme", 1)
     bad += [rig.Sent(names.metrics, 0, draw.randbytes(200)), rig.Sent(names.metrics, 1, pools[:-7])]
+    said = rig.log_lines("acme", 1)
+    bad += [rig.Sent(names.logs, 0, draw.randbytes(200)), rig.Sent(names.logs, 1, said[:-7])]
+    bad += [rig.Sent(names.logs, 0, pools), rig.Sent(names.spans, 1, said), rig.Sent(names.metrics, 1, said)]
     bad += [rig.Sent(names.spans, 0, pools), rig.Sent(names.metrics, 1, whole)]
     bad += [
         rig.Sent(names.outcomes, 0, b"{}"),
@@ -53,6 +57,7 @@ def test_every_record_is_counted_or_a_dead_letter(bootstrap: str, prefix: str, t
     found = rig.read(made)
     assert found.counted.same(loop)
     assert sorted(found.pools) == sorted(("acme", 3, float(number)) for number in range(20))
+    assert sorted(found.lines) == [("acme", "order <n> failed", 1)] * 20
     told = sorted((shard, body.data["shard"]) for shard, body in found.signed if body.ce_type == "dev.douse.outcome")
     assert told == [(shard, shard) for shard in range(rig.SHARDS)]
     assert sorted(s for s, body in found.signed if body.ce_type == "dev.douse.control.specs") == list(range(rig.SHARDS))
@@ -252,3 +257,29 @@ def test_a_source_that_is_not_there_needs_an_operator(bootstrap: str, prefix: st
     with rig.running(made) as worker:
         assert worker.wait(40) == exits.OPERATOR
     assert made.topics.spans in rig.said(made)
+
+
+def test_a_topic_of_logs_that_is_not_there_stops_the_worker_and_names_the_switch(
+    bootstrap: str, prefix: str, tmp_path: Path
+) -> None:
+    made = rig.world(bootstrap, prefix, tmp_path, sources=False)
+    asyncio.run(rig.create_sources(made, but=(made.topics.logs,)))
+    rig.apply_specs(made)
+    with rig.running(made) as worker:
+        assert worker.wait(30) == exits.OPERATOR, rig.said(made)
+    assert f"topic {made.topics.logs} is not there" in rig.said(made)
+    assert "without logs, set `logs = false` (DOUSE_LOGS)" in rig.said(made)
+
+
+def test_without_logs_a_worker_needs_no_topic_of_them_and_says_so_to_the_shards(
+    bootstrap: str, prefix: str, tmp_path: Path
+) -> None:
+    made = rig.world(bootstrap, prefix, tmp_path, sources=False, logs=False, start_from="earliest")
+    asyncio.run(rig.create_sources(made, but=(made.topics.logs,)))
+    rig.apply_specs(made)
+    records = [rig.Sent(made.topics.spans, 0, rig.traces(random.Random(1)).SerializeToString())]
+    rig.produce(made, records)
+    with rig.running(made) as worker:
+        harness.until(lambda: rig.done(made, rig.ends(records)), "progress to the ends")
+        assert rig.stop(worker) == 0, rig.said(made)
+    assert rig.progress(made)[made.topics.logs, 0].partitions == 0

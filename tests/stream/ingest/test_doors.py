@@ -6,6 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 
 from detectors import observe
 from detectors.rows import Reduced
@@ -89,6 +90,7 @@ def test_what_is_no_telemetry_is_refused(value: bytes) -> None:
     stored = Incoming(Stored(0, 5, 0, "", [], value), 0)
     assert isinstance(doors.spans(PLAN)(stored), Refused)
     assert isinstance(doors.metrics(PLAN)(stored), Refused)
+    assert isinstance(doors.logs(PLAN)(stored), Refused)
 
 
 @settings(max_examples=300, deadline=None)
@@ -100,7 +102,7 @@ def test_no_bytes_make_a_door_raise(record: otlp_made.TracesData, data: st.DataO
             value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(value)))
     for payload in (bytes(value), bytes(value[:cut])):
-        for door in (doors.spans(PLAN), doors.metrics(PLAN)):
+        for door in (doors.spans(PLAN), doors.metrics(PLAN), doors.logs(PLAN)):
             content = door(Incoming(Stored(0, 5, 0, "", [], payload), 0))
             assert isinstance(content, Reduced | Refused)
             if isinstance(content, Reduced):
@@ -117,6 +119,23 @@ def test_the_header_names_the_tenant() -> None:
     content = doors.spans(PLAN)(Incoming(stored, 0))
     assert isinstance(content, Reduced)
     assert content.tables["requests"]["tenant"].values == ("acme",)
+
+
+def test_log_lines_come_in_as_templates_of_the_headers_tenant() -> None:
+    request = LogsData()
+    block = request.resource_logs.add()
+    block.resource.attributes.append(otlp_made.attribute("service.name", "shop"))
+    block.scope_logs.add().log_records.add(time_unix_nano=5 * 10**9).body.string_value = "order 17 failed"
+    stored = Stored(0, 5, 0, "", [("x-scope-orgid", b"acme")], request.SerializeToString())
+    content = doors.logs(PLAN)(Incoming(stored, 0))
+    assert isinstance(content, Reduced)
+    found = content.tables["logs"]
+    assert (found["tenant"].values, found["template"].values) == (("acme",), ("order <n> failed",))
+    [sent] = batch.compose([Held(("t", 0), 5, content, 0, lambda: None)], [("t", 0)], batch.Chain())
+    assert isinstance(sent, ToJournal)
+    body = journal.decode(journal.Record(sent.shard, 0, 0, sent.kind, journal.VERSION, sent.value))
+    assert isinstance(body, journal.Telemetry)
+    assert body.tables["logs"]["count"].tolist() == [1]
 
 
 def one_span() -> dict[str, Any]:

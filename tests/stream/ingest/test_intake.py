@@ -29,7 +29,7 @@ def reduced(incoming: Incoming, names: int = 1) -> Reduced:
     entities = Entities((Entity(f"e{name}", "", "s" * 200) for name in range(names)), SHARDS)
     builder = Builder(Source(incoming.number, incoming.stored.offset, 0), entities)
     one = np.ones(names, np.uint32)
-    columns = {"reason": np.ones(names, np.uint8), "spans": one, "points": 0 * one}
+    columns = {"reason": np.ones(names, np.uint8), "spans": one, "points": 0 * one, "logs": 0 * one}
     builder.add("unattributed", np.arange(names), columns)
     return builder.reduced(1000 + incoming.stored.offset)
 

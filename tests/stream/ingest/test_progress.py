@@ -33,9 +33,10 @@ class World:
     standings: dict[Partition, Standing] = field(default_factory=lambda: {SPANS: Standing(9, newest_ms=77)})
     sent: list[Outgoing] = field(default_factory=list)
     moves_to: int | None = None
+    unread: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.reporter = Reporter("boot", SHARDS, self, self, self, self.next_offset)  # type: ignore[arg-type]
+        self.reporter = Reporter("boot", SHARDS, self, self, self, self.next_offset, self.unread)  # type: ignore[arg-type]
         self.reporter.begin({"spans": 4})
 
     def holds(self, _: Partition) -> bool:
@@ -77,6 +78,14 @@ def test_every_shard_hears_the_position_and_the_end() -> None:
     body = journal.decode(journal.Record(0, 0, 0, "progress", 1, world.sent[0].value))
     [source] = body.sources
     assert (source.partitions, source.high_watermark, source.newest_end_ms, body.boot) == (4, 10, 77, "boot")
+
+
+def test_a_source_that_is_switched_off_is_told_to_have_no_partitions() -> None:
+    """A shard that has heard of it before must not wait for it."""
+    world = World(unread=("logs",))
+    assert world.position() == 9
+    body = journal.decode(journal.Record(0, 0, 0, "progress", 1, world.sent[0].value))
+    assert [(source.topic, source.partitions) for source in body.sources] == [("spans", 4), ("logs", 0)]
 
 
 def test_nothing_is_said_while_no_generation_is_at_work() -> None:

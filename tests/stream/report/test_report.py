@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from schemas import canonical
 from schemas.commands import CommandKind, OutcomeReason, OutcomeStatus
 from schemas.envelope import Event
-from schemas.events import Ending, RefusalReason
+from schemas.events import Ending
+from schemas.refusal import RefusalReason
 from stream.report import build as report
 from stream.report import markdown as report_markdown
 from stream.report import story as report_story
@@ -93,7 +94,7 @@ def test_a_slow_database_is_handed_over_with_nothing_changed() -> None:
     assert told.mttm.total_ms is None and told.mttm.decide_ms is None
     assert step(told, "mitigation_executed").at_ms is None
     assert not told.objective.protected and told.objective.why == "the burn has not stopped"
-    assert told.to_do[0].startswith("Take over (no_mitigation)")
+    assert told.to_do[0].startswith("Take over (no runbook holds anything more for this cause): no runbook")
 
 
 def test_an_unknown_cause_names_the_likeliest_and_why_that_is_not_enough() -> None:
@@ -162,8 +163,8 @@ def test_a_burn_that_stops_after_a_hand_over_is_not_claimed() -> None:
     assert told.state == "closed" and "no change of douse" in told.state_says
     assert told.mttm.total_ms is None and told.objective.protected
     assert told.to_do == (
-        "Find out why: it was handed over (not_live: failed at local/acme-pool: service: the new value was not live "
-        "after 3000 ms; the file is restored) and stopped since.",
+        "Find out why: it was handed over (the process did not take the change over: failed at local/acme-pool: "
+        "service: the new value was not live after 3000 ms; the file is restored) and stopped since.",
     )
 
 
@@ -192,7 +193,7 @@ def test_a_confirmation_that_came_too_late_sends_a_person() -> None:
     late = {"reason": OutcomeReason.CONFIRM_DEADLINE, "detail": "too late to confirm it"}
     told = built(story.at(115).outcome(OutcomeStatus.REVERTED, CommandKind.CONFIRM, **late))
     assert told.changes[0].standing is Standing.REVERTED
-    assert told.to_do[0].startswith("The change that was proven does not stand any more (reverted: too late")
+    assert told.to_do[0].startswith("The change that was proven does not stand any more (reverted by its actuator")
 
 
 def test_what_one_tick_decides_keeps_its_order() -> None:
@@ -320,10 +321,11 @@ def test_the_page_begins_with_what_happened() -> None:
         "Timeline",
         "Steps",
         "Cause",
+        "Plan",
         "Change",
         "Verdict",
         "Budget, burn and latency",
-        "Undo by hand",
+        "Undo",
         "Still to do",
     ]
     assert "**MTTM 7 s**: detect 3.2 s, decide 0.5 s, apply 0.85 s, recover 2.45 s; prove 7.2 s; confirm 15.3 s" in page

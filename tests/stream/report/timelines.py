@@ -12,12 +12,12 @@ from schemas.events import (
     Ending,
     FindingRow,
     Latency,
-    RefusalReason,
     StepRow,
     TierBurn,
     incident_type,
 )
 from schemas.model import Model
+from schemas.refusal import RefusalReason
 from schemas.runbook import Action, Autonomy, Scale
 
 ONSET_S = 1_770_000_000
@@ -79,7 +79,7 @@ DATABASE = CauseRow(
     suspect="replica@acme-1",
     probability_ppm=6_000,
     log_odds_milli=-5_000,
-    findings=(finding("use_time_ratio", 1010, 1000, 0), finding("client_call_duration_ratio", 1020, 1000, -2000)),
+    findings=(finding("use_time_ratio", 1010, 1000, 0), finding("database_call_duration_ratio", 1020, 1000, -2000)),
 )
 UNKNOWN = CauseRow(cause="unknown", suspect="", probability_ppm=41_000, log_odds_milli=0, findings=())
 
@@ -140,7 +140,9 @@ class Timeline:
             **fields,
         )
 
-    def diagnosed(self, cause: str, *ranked: CauseRow, traces: tuple[str, ...] = ("4bf92f35",)) -> "Timeline":
+    def diagnosed(
+        self, cause: str, *ranked: CauseRow, traces: tuple[str, ...] = ("4bf92f35",), **fields: Any
+    ) -> "Timeline":
         return self.told(
             "diagnosed",
             cause=cause,
@@ -152,6 +154,7 @@ class Timeline:
             requests_per_s_milli=230_000,
             errors_per_s_milli=80_500,
             trace_ids=traces,
+            **fields,
         )
 
     def step(self, mitigation: str, action: Action) -> StepRow:
@@ -219,8 +222,7 @@ class Timeline:
             verdict=verdict,
             reason=reason,
             follows=follows,
-            control="no control",
-            **(numbers | fields),
+            **({"control": "no control"} | numbers | fields),
         )
 
     def closed(self, ending: Ending, **fields: Any) -> "Timeline":
