@@ -175,6 +175,8 @@ class Suggested(IncidentEvent):
     autonomy: Autonomy
     """The least of what the steps have."""
     steps: tuple[StepRow, ...]
+    provable: bool = True
+    """False: there is too little traffic to prove that it helps, so it is not done without a person's word."""
     tenants: int = 1
     """Tenants whose traffic depends on the targets: how far a mistake would reach."""
 

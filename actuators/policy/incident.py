@@ -75,6 +75,8 @@ class Attempt:
     before: dict[str, int]
     approved_by: str = ""
     watched_twice: bool = False
+    alike: bool = False
+    """The control group recovered alike: the end of the longer watch decides."""
     effective_s: int | None = None
     recovered_s: int | None = None
     verdict: str | None = None
@@ -83,8 +85,9 @@ class Attempt:
     why: str = ""
     """The same in a sentence."""
     trials: list[Trial] = field(default_factory=list)
-    control: dict[str, list[int]] = field(default_factory=dict)
-    """Errors and requests before the decision of tenants that nothing was done for, by the hash of their name."""
+    control: dict[str, list[int]] | None = None
+    """Errors and requests before the decision of tenants that nothing was done for, by the hash of their name; None
+    until their seconds have come from the other shards."""
 
     @property
     def live_ms(self) -> int | None:

@@ -3,8 +3,8 @@
     python -m examples.acme.clients --folder world/acme-corp --url http://127.0.0.1:8080 --tabs 120
 
 The retry policy is client.json in the folder, read again twice a second and more. GET /stats shows what the tabs
-themselves saw, second by second; POST /tabs {"tabs": 280} opens or closes tabs. Beside them may be tabs that only look
-at the catalog, for which the service needs no connection.
+themselves saw, second by second; POST /tabs {"tabs": 280} opens or closes tabs. Beside them may be lookers,
+tabs that only look at the catalog, for which the service needs no connection: {"tabs": 280, "lookers": 600}.
 """
 
 import argparse
@@ -205,11 +205,13 @@ def application(fleet: Fleet) -> web.Application:
         return web.json_response(shown)
 
     async def set_tabs(request: web.Request) -> web.Response:
-        tabs = int((await request.json())["tabs"])
-        if not 0 <= tabs <= TABS_MAX:
-            raise web.HTTPBadRequest(text=f"tabs: expected 0 to {TABS_MAX}\n")
+        wanted = await request.json()
+        tabs, lookers = int(wanted["tabs"]), int(wanted.get("lookers", len(fleet.lookers)))
+        if not (0 <= tabs <= TABS_MAX and 0 <= lookers <= TABS_MAX):
+            raise web.HTTPBadRequest(text=f"tabs, lookers: expected 0 to {TABS_MAX}\n")
         fleet.open(tabs)
-        return web.json_response({"tabs": tabs})
+        fleet.look(lookers)
+        return web.json_response({"tabs": tabs, "lookers": lookers})
 
     app = web.Application()
     app.router.add_get("/stats", stats)

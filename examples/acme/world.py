@@ -41,6 +41,7 @@ class Tenant:
     policy: retry.Policy = TWO_ATTEMPTS
     lookers: int = 0
     """Tabs beside the others that only look at the catalog."""
+    lookers_spike: int = 0
     lives_with: str = ""
     """The tenant on whose service it lives; empty: on one of its own."""
 

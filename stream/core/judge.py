@@ -159,6 +159,7 @@ def watch(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
         undo(incident, attempt, "taken_back", detail, out)
         return
     told.note_latency(shard, sight, incident, lane)
+    plan.freeze_control(shard, specs, incident, attempt, out.now_ms)
     extended_ms = min(attempt.watch_ms, WATCH_AGAIN_MS_MAX) if attempt.watched_twice else 0
     asked = question(incident, attempt, extended_ms)
     judged = verdict.look(asked, counts(incident), incident.end_s)
@@ -167,15 +168,15 @@ def watch(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
             return
         judged = replace(judged, verdict=Verdict.NO_DATA, reason=verdict.Reason.TRAFFIC_MISSING)
     if judged.verdict in verdict_control.CLAIMS:
-        # Once it was inconclusive, it is the end of the longer watch that counts.
-        seen = replace(judged, at_s=incident.end_s, window_s=LAST_S) if attempt.watched_twice else judged
-        compared = verdict_control.compare(asked, seen, attempt.control, plan.control_group(shard, specs, incident))
-        if _awaited(compared, judged.at_s, sight, lane):
+        if attempt.alike and sight.now_ms <= asked.deadline_ms:
+            return
+        seen = replace(judged, at_s=incident.end_s, window_s=LAST_S) if attempt.alike else judged
+        group = plan.control_group(shard, specs, incident)
+        compared = verdict_control.compare(asked, seen, attempt.control or {}, group)
+        if _awaited(compared, seen.at_s, sight, lane):
             return
         judged = verdict_control.lowered(judged, compared)
-        alike = judged.verdict is Verdict.INCONCLUSIVE
-        if alike and attempt.watched_twice and sight.now_ms <= asked.deadline_ms:
-            return
+        attempt.alike |= judged.verdict is Verdict.INCONCLUSIVE
     if judged.verdict is None:
         return
     if judged.verdict is Verdict.INCONCLUSIVE and not attempt.watched_twice:
@@ -236,7 +237,7 @@ def quiet(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
             pass
         case Standing.CONFIRMED:
             compared = verdict_control.compare(
-                asked, standing, attempt.control, plan.control_group(shard, specs, incident)
+                asked, standing, attempt.control or {}, plan.control_group(shard, specs, incident)
             )
             if _awaited(compared, standing.at_s, sight, lane):
                 return

@@ -1,6 +1,6 @@
 """From a named cause to an order: choice, leave, guard, and the burn before frozen for the verdict."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from stream.core.sight import Sight
 from stream.shard import ShardState, TargetState
 
 SLOW_PAGE_MILLI = 6_000
+CONTROL_MS_MAX = 10_000  # a digest a second; who is later is not compared with
 STEP_MS = 1_500  # from one step's order to the next: an edit, a reload, an answer by way of Kafka, a tick
 
 
@@ -45,9 +46,10 @@ def pursue(
         refuse(incident, Refusal(RefusalReason.NOT_ALLOWED, False, {}, detail), held, out)
         return
     word: PlanDecided | None = None
-    if chosen.autonomy is not Autonomy.AUTO:
-        suggest(incident, chosen, cause, out)
-        word = _word(shard, incident, out) if chosen.autonomy is Autonomy.APPROVE else None
+    watch = _watch(incident, int(sight.freshness_ms[lane]), chosen)
+    if chosen.autonomy is not Autonomy.AUTO or not watch.deadline.provable:
+        suggest(incident, chosen, cause, watch.deadline.provable, out)
+        word = _word(shard, incident, out) if chosen.autonomy in (Autonomy.APPROVE, Autonomy.AUTO) else None
         if word is None:
             out.move(incident, Happening.HELD_BACK)
             return
@@ -67,7 +69,7 @@ def pursue(
             return
     if not diagnosis.still(shard, sight, incident, lane, cause, out):
         return
-    _order(shard, specs, sight, incident, lane, cause, chosen, word.by if word else "", out)
+    _order(shard, specs, incident, cause, chosen, watch, word.by if word else "", out)
 
 
 def choose(specs: SpecSet, incident: Incident, cause: Cause) -> Chosen | Nothing:
@@ -80,7 +82,7 @@ def choose(specs: SpecSet, incident: Incident, cause: Cause) -> Chosen | Nothing
     return choice.choose(specs, Entity(*incident.entity), cause, amplifiers, tried)
 
 
-def suggest(incident: Incident, chosen: Chosen, cause: Cause, out: Desk) -> None:
+def suggest(incident: Incident, chosen: Chosen, cause: Cause, provable: bool, out: Desk) -> None:
     """Tells the plan once; its id names the changes as well, so that a person approves what was shown."""
     rows = _rows(incident, chosen.steps)
     plan = suggested_id(incident, chosen)
@@ -95,6 +97,7 @@ def suggest(incident: Incident, chosen: Chosen, cause: Cause, out: Desk) -> None
         cause=cause.value,
         amplifiers=tuple(incident.amplifiers),
         autonomy=chosen.autonomy,
+        provable=provable,
         steps=rows,
         tenants=len({tenant for step in chosen.steps for tenant in step.target.tenants}),
     )
@@ -174,23 +177,35 @@ def step_row(specs: SpecSet, step: Step) -> StepRow | None:
     )
 
 
-def _order(
-    shard: ShardState,
-    specs: SpecSet,
-    sight: Sight,
-    incident: Incident,
-    lane: int,
-    cause: Cause,
-    chosen: Chosen,
-    approved_by: str,
-    out: Desk,
-) -> None:
-    before = _before(incident)
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a plan will be judged: the burn before, and how long its seconds are counted."""
+
+    before: ask.Before
+    settle_ms: int
+    deadline: verdict_deadline.Deadline
+
+
+def _watch(incident: Incident, freshness_ms: int, chosen: Chosen) -> Watch:
     mitigations = [step.mitigation for step in chosen.steps]
     settle_ms = max(one.settle_ms for one in mitigations)
     rollout_ms = sum(one.rollout_ms for one in mitigations) + (len(mitigations) - 1) * STEP_MS
+    before = _before(incident)
     p0 = ask.p0_ppm(incident.target_ppm, incident.tier_factor_milli)
-    deadline = verdict_deadline.plan(p0, before, int(sight.freshness_ms[lane]), rollout_ms, settle_ms)
+    return Watch(before, settle_ms, verdict_deadline.plan(p0, before, freshness_ms, rollout_ms, settle_ms))
+
+
+def _order(
+    shard: ShardState,
+    specs: SpecSet,
+    incident: Incident,
+    cause: Cause,
+    chosen: Chosen,
+    watch: Watch,
+    approved_by: str,
+    out: Desk,
+) -> None:
+    before, deadline = watch.before, watch.deadline
     confirm_ms = deadline.watch_ms + specs.limits.confirm_quiet_ms + specs.limits.confirm_grace_ms
     rows = _rows(incident, chosen.steps)
     attempt = Attempt(
@@ -200,18 +215,17 @@ def _order(
             for number, row in enumerate(rows)
         ],
         lift=chosen.lift.value,
-        decided_ms=sight.now_ms,
+        decided_ms=out.now_ms,
         watch_ms=deadline.watch_ms,
         confirm_ms=confirm_ms,
-        settle_ms=settle_ms,
+        settle_ms=watch.settle_ms,
         tier_factor_milli=incident.tier_factor_milli,
         before=asdict(before),
         approved_by=approved_by,
-        control=verdict_control.freeze(control_group(shard, specs, incident), before.onset_s, before.decided_s),
     )
     incident.attempts.append(attempt)
-    shard.tenants.setdefault(facts.tenant(incident), []).append(sight.now_ms)
-    _forget_old(shard, specs.limits.cooldown_s * 1000, sight.now_ms)
+    shard.tenants.setdefault(facts.tenant(incident), []).append(out.now_ms)
+    _forget_old(shard, specs.limits.cooldown_s * 1000, out.now_ms)
     incident.refusal = ""
     _tell_plan(incident, attempt, cause, rows, deadline, before, out)
     refusal = order_step(shard, specs, incident, attempt, attempt.steps[0], out)
@@ -253,6 +267,16 @@ def control_group(shard: ShardState, specs: SpecSet, incident: Incident) -> tupl
     """Tenants of the same service and objective that no change of douse has reached."""
     group = Group(environment=incident.environment, service=incident.service, slo=incident.slo)
     return fleet.untouched(shard, specs, shard.fleet, group, {(incident.environment, incident.tenant)})
+
+
+def freeze_control(shard: ShardState, specs: SpecSet, incident: Incident, attempt: Attempt, now_ms: int) -> None:
+    """Keeps how the control group burned before the decision, once all of those seconds have come."""
+    if attempt.control is not None:
+        return
+    group, decided_s = control_group(shard, specs, incident), attempt.before["decided_s"]
+    come = bool(group) and all(one.counts.end_s >= decided_s for one in group)
+    if come or now_ms > attempt.decided_ms + CONTROL_MS_MAX:
+        attempt.control = verdict_control.freeze(group, attempt.before["onset_s"], decided_s)
 
 
 def _before(incident: Incident) -> ask.Before:

@@ -54,10 +54,11 @@ def _victim(tenant: Tenant, scenario: Scenario, pool: int) -> Tenant:
         tabs=round(CALM_TABS * pool),
         tabs_spike=round(spike * pool),
         policy=acme.EIGHT_ATTEMPTS if scenario.stubborn else acme.TWO_ATTEMPTS,
-        lookers=scenario.lookers,
+        lookers=round(CALM_TABS / spike * scenario.lookers),
+        lookers_spike=scenario.lookers,
     )
 
 
 def _neighbour(tenant: Tenant, pool: int) -> Tenant:
-    tabs = max(1, round(NEIGHBOUR_TABS * pool))
-    return replace(tenant, tabs=tabs, tabs_spike=tabs, lookers=NEIGHBOUR_LOOKERS if pool < SMALL_POOL else 0)
+    tabs, lookers = max(1, round(NEIGHBOUR_TABS * pool)), NEIGHBOUR_LOOKERS if pool < SMALL_POOL else 0
+    return replace(tenant, tabs=tabs, tabs_spike=tabs, lookers=lookers, lookers_spike=lookers)

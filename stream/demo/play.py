@@ -203,7 +203,7 @@ def _do(stage: Stage, cast: Cast) -> None:
     service = stage.services[stage.home(tenant.name)]
     match cast.scenario.fault:
         case Fault.SPIKE:
-            stage.clients[tenant.name].post("/tabs", {"tabs": tenant.tabs_spike})
+            stage.clients[tenant.name].post("/tabs", {"tabs": tenant.tabs_spike, "lookers": tenant.lookers_spike})
         case Fault.SLOW_REPLICA:
             service.post("/admin/replica", {"query_ms": world.slow_query_ms, "knee": world.slow_knee})
         case Fault.BROKEN_ROUTE:

@@ -61,7 +61,8 @@ class Scenario:
     stubborn: bool = False
     """The victim's tabs try eight times instead of twice, and more of them come."""
     lookers: int = 0
-    """Tabs of the victim that only look at the catalog, for which no connection is needed."""
+    """Tabs of the victim that only look at the catalog, for which no connection is needed; in its spike, before it as
+    many fewer as of the others."""
     pool_size: int = 0
     """The size of every pool; 0: the world's own."""
     shared: bool = False
@@ -130,7 +131,7 @@ _ALL = (
         ending=Ending.CONFIRMED,
         stubborn=True,
         pool_size=4,
-        lookers=540,
+        lookers=600,
         cause="pool_exhausted",
         amplifiers=BOTH,
         verdicts=("effective",),
