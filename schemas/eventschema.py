@@ -16,6 +16,7 @@ from schemas.commands import Command, Outcome
 from schemas.control import ChangeReverted, KillDecided, PlanDecided, SpecsDecided, TargetThawed
 from schemas.envelope import TYPE_PREFIX
 from schemas.events import INCIDENT_EVENTS, Status
+from schemas.fleet import Storm
 from schemas.model import Model
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -28,6 +29,7 @@ EVENTS: Mapping[str, type[Model]] = {
     "control.plan": PlanDecided,
     "control.revert": ChangeReverted,
     "control.thaw": TargetThawed,
+    "fleet.storm": Storm,
     "status": Status,
 }
 

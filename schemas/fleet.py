@@ -3,7 +3,11 @@
 Integers and text only, since decisions follow from it; every list has a limit, so that a tick stays below 80 kB.
 """
 
+from enum import StrEnum
+
 from schemas.model import Model
+
+STORM_TYPE = "dev.douse.fleet.storm"
 
 ALARMS_MAX = 50  # names for a person; the number of all stands beside them
 ASKS_MAX = 4  # services that burn at once in one shard: more is a storm, in which nobody is touched
@@ -58,6 +62,43 @@ class ServiceUse(Model):
     """Changes within the last hour."""
 
 
+class StormState(StrEnum):
+    BEGAN = "began"
+    PLANNED = "planned"
+    """As before, with the plan that would fit."""
+    OVER = "over"
+
+
+class Storm(Model):
+    """So many tenants alarm at once that nobody is touched: one event for all of them, for a person.
+
+    Told by the shard `shard` for the whole fleet; its place in the journal is that shard's.
+    """
+
+    storm: str
+    sequence: int
+    shard: int
+    journal_offset: int
+    index: int
+    at_ms: int
+    state: StormState
+    alarming: int
+    tenants: int
+    """Tenants with traffic."""
+    since_s: int
+    """The first onset among them."""
+    alarms: tuple[Alarm, ...]
+    """At most ALARMS_MAX of them by name."""
+    services: tuple[str, ...]
+    """What they share, the one with most alarms first, as environment/service."""
+    observer_healthy: bool
+    """False: douse itself lags, or does not hear of all of its shards, so the alarms may be its own fault."""
+    observer: str
+    cause: str = ""
+    steps: tuple[str, ...] = ()
+    """Mitigations of the plan that would fit the first of them; nothing of it is done."""
+
+
 class Digest(Model):
     """One shard, for the others. A list that was too long is counted in `left_out`, and then its shard counts as
     unknown."""
@@ -72,6 +113,8 @@ class Digest(Model):
     targets: tuple[TargetUse, ...] = ()
     services: tuple[ServiceUse, ...] = ()
     left_out: int = 0
+    storm: str = ""
+    """The storm that this shard has told of and that is not over; empty: none."""
 
 
 class Fleet(Model):
@@ -88,6 +131,8 @@ class Fleet(Model):
     speaker: int | None = None
     """The lowest shard with an alarming tenant: it speaks for all of them."""
     alarms: tuple[Alarm, ...] = ()
+    storm: str = ""
+    """A storm that another shard has told of and that is not over."""
     targets: tuple[TargetUse, ...] = ()
     services: tuple[ServiceUse, ...] = ()
     controls: tuple[Control, ...] = ()

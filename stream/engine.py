@@ -18,7 +18,22 @@ from schemas.journal import Kind, Malformed, Position, Progress, Record, Signed,
 from schemas.refusal import RefusalReason
 from schemas.slo import Severity
 from schemas.specs import SpecSet
-from stream.core import cause, digest, fleet, intake, judge, lift, opening, people, plan, settle, sight, sound, words
+from stream.core import (
+    cause,
+    digest,
+    fleet,
+    intake,
+    judge,
+    lift,
+    opening,
+    people,
+    plan,
+    settle,
+    sight,
+    sound,
+    storm,
+    words,
+)
 from stream.core.desk import Desk
 from stream.core.intake import SourceGap
 from stream.core.sight import Sight
@@ -164,6 +179,7 @@ def _decide(state: ShardState, tick: Tick, offset: int) -> tuple[Publish, ...]:
         else:
             _step(state, state.specs, seen, incident, lane, out)
     opening.open_new(state, seen, out)
+    storm.tell(state, state.specs, seen, out)
     digest.tell(state, seen, out)
     return tuple(out.effects)
 

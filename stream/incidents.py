@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from schemas import envelope, signing
 from schemas.envelope import Event
 from schemas.events import INCIDENT_EVENTS, Suggestion, incident_type
+from schemas.fleet import STORM_TYPE, Storm, StormState
 from schemas.identity import DEFAULT_ENVIRONMENT
 from stream.reach import Stored
 
@@ -96,6 +97,9 @@ async def fold(records: AsyncIterator[Stored], trusted: Mapping[str, Ed25519Publ
 
 
 def _take(board: Board, event: Event, place: str) -> None:
+    if event.type == STORM_TYPE:
+        _take_storm(board, event, place)
+        return
     kind = KINDS.get(event.type)
     if kind is None:
         board.rejected.append(f"{place}: type {event.type} is not known")
@@ -121,6 +125,30 @@ def _take(board: Board, event: Event, place: str) -> None:
         cause=cause,
         verdict=verdict,
         said=_said(kind, data),
+    )
+
+
+def _take_storm(board: Board, event: Event, place: str) -> None:
+    """One line for all tenants of a storm."""
+    try:
+        storm = Storm.read(event.data)
+    except ValueError as error:
+        board.rejected.append(f"{place}: {' '.join(str(error).split())}")
+        return
+    before = board.lines.get(storm.storm)
+    wanted = f"; would fit: {', '.join(storm.steps)}" if storm.steps else ""
+    doubt = "" if storm.observer_healthy else f"; douse itself: {storm.observer}"
+    board.lines[storm.storm] = Line(
+        incident=storm.storm,
+        environment=DEFAULT_ENVIRONMENT,
+        tenant=f"{storm.alarming} of {storm.tenants} tenants",
+        service=", ".join(storm.services),
+        slo="",
+        opened_ms=before.opened_ms if before else storm.at_ms,
+        changed_ms=storm.at_ms,
+        state="storm over" if storm.state is StormState.OVER else "storm",
+        cause=storm.cause,
+        said=f"nobody is touched{wanted}{doubt}",
     )
 
 

@@ -61,6 +61,17 @@ class TargetState:
 
 
 @dataclass(slots=True)
+class StormTold:
+    """A storm that was told of and is not over. Times are journal ms."""
+
+    id: str
+    sequence: int
+    stormy_ms: int
+    """When it was last seen."""
+    planned: bool = False
+
+
+@dataclass(slots=True)
 class Clock:
     """Journal time, made monotone, and what it says about whether the shard may act."""
 
@@ -122,6 +133,8 @@ class ShardState:
     """What operators said since the last tick."""
     words: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The word on each plan that was suggested, while it holds."""
+    storm: StormTold | None = None
+    """The storm that this shard speaks of."""
     fleet: Fleet | None = None
     """What the last tick that told of the other shards has said."""
     book: Book | None = None
@@ -222,6 +235,7 @@ def _core(state: ShardState) -> bytes:
             "switches": state.switches,
             "targets": {name: astuple(target) for name, target in state.targets.items()},
             "tenants": state.tenants,
+            "storm": astuple(state.storm) if state.storm else None,
             "words": state.words,
             "words_new": state.words_new,
         }
@@ -253,5 +267,6 @@ def _load_core(state: ShardState, raw: dict[str, Any]) -> None:
     state.switches = {scope: (on, time_ms) for scope, (on, time_ms) in raw["switches"].items()}
     state.targets = {name: TargetState(*saved) for name, saved in raw["targets"].items()}
     state.tenants = raw["tenants"]
+    state.storm = StormTold(*raw["storm"]) if raw["storm"] else None
     state.words = raw["words"]
     state.words_new = raw["words_new"]

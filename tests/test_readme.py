@@ -209,8 +209,9 @@ def test_the_collectors_pipelines_use_what_is_there_and_the_topics_that_are_read
         for kind in ("receivers", "processors", "exporters"):
             assert set(pipeline[kind]) <= set(tree[kind])
     kafka, names = tree["exporters"]["kafka"], topics.names()
-    assert (kafka["traces"]["topic"], kafka["metrics"]["topic"]) == (names.spans, names.metrics)
-    assert {kafka[signal_name]["encoding"] for signal_name in ("traces", "metrics")} == {"otlp_proto"}
+    signals = {"traces": names.spans, "metrics": names.metrics, "logs": names.logs}
+    assert {one: kafka[one]["topic"] for one in signals} == signals
+    assert {kafka[one]["encoding"] for one in signals} == {"otlp_proto"}
 
 
 class Reader:

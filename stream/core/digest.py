@@ -115,6 +115,7 @@ def _digest(shard: ShardState, specs: SpecSet, sight: Sight) -> Digest:
         targets=targets[:USES_MAX],
         services=services[:USES_MAX],
         left_out=left_out,
+        storm=shard.storm.id if shard.storm else "",
     )
 
 

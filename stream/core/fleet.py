@@ -59,6 +59,7 @@ def summed(digests: Iterable[Status], now_ms: int, shards: int, about: int) -> F
         alarming=sum(one.fleet.alarming for one in heard),
         speaker=next((one.shard for one in heard if one.fleet.alarming), None),
         alarms=tuple(alarm for one in heard for alarm in one.fleet.alarms)[:ALARMS_MAX],
+        storm=next((one.storm for one in others if one.storm), ""),
         targets=targets[:USES_MAX],
         services=services[:USES_MAX],
         controls=_wanted(heard, about),

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from schemas.commands import Command, CommandKind, Outcome
 from schemas.envelope import Event
 from schemas.events import Closed, IncidentEvent
+from schemas.fleet import STORM_TYPE
 from schemas.model import Model
 from stream.report.story import COMMAND_TYPES, KINDS, OUTCOME_TYPE, Answer, Ordered
 
@@ -53,6 +54,8 @@ class Book:
         except ValidationError as error:
             self.leave_out(f"{event.id} ({event.type}): {' '.join(str(error).split())}")
             return None
+        if event.type == STORM_TYPE:
+            return None  # it is no tenant's: `douse incidents` shows it
         if model is None:
             self.leave_out(f"{event.id}: type {event.type} is not known")
             return None

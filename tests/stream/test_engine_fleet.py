@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from schemas.fleet import Control, Group
+from schemas.fleet import STORM_TYPE, Alarm, Control, Group
 from tests.beginnings import BURN, burning
 from tests.timeline import ENVIRONMENT, SERVICE, START_MS, Timeline
 
@@ -106,3 +106,41 @@ def test_a_burn_goes_on_being_refused_in_a_storm() -> None:
     world.fleet = world.fleet.model_copy(update={"alarming": 1})
     world.run(5, **BURN)
     assert world.commands("apply"), "one tenant alone is its own fault again"
+
+
+def storms(world: Timeline) -> list[dict[str, Any]]:
+    return [dict(effect.data) for effect in world.effects if effect.type == STORM_TYPE]
+
+
+def test_a_storm_is_told_once_with_its_tenants_and_the_plan_that_would_fit_and_when_it_is_over() -> None:
+    world = Timeline()
+    since_s = START_MS // 1000
+    alarms = tuple(
+        Alarm(environment=ENVIRONMENT, tenant=f"t{n}", service=SERVICE, since_s=since_s + n) for n in range(6)
+    )
+    assert world.fleet is not None
+    calm = world.fleet
+    world.fleet = calm.model_copy(update={"alarming": 6, "tenants": 10, "alarms": alarms, "speaker": 0})
+    burning(world)
+    world.run(10, **BURN)
+    began, planned = storms(world)
+    assert (began["state"], planned["state"]) == ("began", "planned")
+    assert began["storm"] == planned["storm"]
+    assert [one["tenant"] for one in planned["alarms"]] == [f"t{n}" for n in range(6)]
+    assert (planned["since_s"], planned["services"]) == (since_s, [f"{ENVIRONMENT}/{SERVICE}"])
+    assert planned["observer_healthy"]
+    assert planned["steps"] == ["more-connections"]
+    world.fleet = calm
+    world.run(35, **BURN)
+    assert [one["state"] for one in storms(world)] == ["began", "planned", "over"]
+
+
+@pytest.mark.parametrize(
+    "told", [{"speaker": 1}, {"speaker": 0, "storm": "another's"}], ids=["not ours", "told already"]
+)
+def test_one_shard_speaks_of_a_storm(told: dict[str, Any]) -> None:
+    world = Timeline()
+    assert world.fleet is not None
+    world.fleet = world.fleet.model_copy(update={"alarming": 6, "tenants": 10, **told})
+    burning(world)
+    assert not storms(world)
