@@ -238,6 +238,15 @@ class Ledger:
         assert row is not None
         return int(row[0])
 
+    def applies_of(self, target: str, now_ms: int) -> tuple[int, int | None]:
+        """Changes of one target accepted within the hour, and the time of the last one; None for none."""
+        row = self._one(
+            "SELECT count(*), max(accepted_ms) FROM changes WHERE target = ? AND accepted_ms > ?",
+            target, now_ms - HOUR_MS,
+        )  # fmt: skip
+        assert row is not None
+        return int(row[0]), None if row[1] is None else int(row[1])
+
     def frozen(self, target: str) -> str | None:
         """Why this target is not touched."""
         row = self._one("SELECT why FROM frozen WHERE target = ?", target)

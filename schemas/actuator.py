@@ -132,7 +132,11 @@ class Actuator(Model):
     operator_keys: tuple[Text, ...] = ()
     allow: tuple[Allow, ...] = ()
     applies_per_hour: Annotated[int, Field(ge=0)] = 10
-    """Over all targets of this actuator; stands in for the fleet's guard."""
+    """Over all targets of this actuator."""
+    applies_per_hour_target: Annotated[int, Field(ge=0)] = 6
+    """Of one target, whichever shard orders it: only its own actuator sees all of them."""
+    cooldown_s: Annotated[int, Field(ge=0, le=86_400)] = 0
+    """Rest of a target after a change; 0: none, since a trial may have to put back at once what it took away."""
     targets: Annotated[tuple[FileTarget, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

@@ -302,6 +302,7 @@ def _facts(hands: Hands, order: Order, age_ms: Callable[[], int], now: Instant) 
             in_force = files.in_force(target, hands.folder)
         except DriverError as error:
             in_force = Unread(error.reason, error.detail)
+    applies, last_ms = hands.ledger.applies_of(order.command.target, now.wall_ms)
     kills = hands.ledger.kills() | ({"global"} if _killed(hands) else set())
     return Facts(
         actuator=hands.actuator,
@@ -312,4 +313,8 @@ def _facts(hands: Hands, order: Order, age_ms: Callable[[], int], now: Instant) 
         applies_last_hour=hands.ledger.applies_last_hour(now.wall_ms),
         unconfirmed=hands.ledger.unconfirmed(order.command.target),
         frozen=hands.ledger.frozen(order.command.target),
+        target_applies_last_hour=applies,
+        target_applies_max=hands.actuator.applies_per_hour_target,
+        since_applied_ms=None if last_ms is None else max(0, now.wall_ms - last_ms),
+        cooldown_ms=hands.actuator.cooldown_s * 1000,
     )

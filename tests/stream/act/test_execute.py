@@ -358,3 +358,26 @@ def test_values_of_secret_keys_leave_the_host_as_hashes_only(bed: Bed) -> None:
     assert "4711" not in text
     assert "4712" not in text
     assert outcome.before.startswith("hash:")
+
+
+def test_one_target_is_changed_no_more_often_than_its_own_actuator_allows(bed: Bed) -> None:
+    bench = bed.bench()
+    rules = bench.hands.actuator.model_copy(update={"applies_per_hour_target": 1})
+    bench.hands = replace(bench.hands, actuator=rules)
+    assert bench.do(commands.command()).status is OutcomeStatus.LIVE
+    assert bench.do(commands.command("r", REVERT)).status is OutcomeStatus.REVERTED
+    again = bench.do(commands.command("c2"))
+    assert (again.status, again.reason) == (OutcomeStatus.REFUSED, OutcomeReason.CAP_REACHED)
+    bench.wait(3_600_001)
+    assert bench.do(commands.command("c3")).status is OutcomeStatus.LIVE
+
+
+def test_a_target_rests_after_a_change_where_its_actuator_says_so(bed: Bed) -> None:
+    bench = bed.bench()
+    bench.hands = replace(bench.hands, actuator=bench.hands.actuator.model_copy(update={"cooldown_s": 60}))
+    bench.do(commands.command())
+    bench.do(commands.command("r", REVERT))
+    bench.wait(59_000)
+    assert bench.do(commands.command("c2")).reason is OutcomeReason.CAP_REACHED
+    bench.wait(1_000)
+    assert bench.do(commands.command("c3")).status is OutcomeStatus.LIVE
