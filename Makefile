@@ -49,7 +49,7 @@ proof: $(READY) ## every claim on real parts, one table at the end (under 45 min
 	$(BIN)/pytest -q -m proof --timeout 900 --proof-table out/proof.json
 	@echo "Left out: medians of five (make scenarios); long matrices (make faults); 10^6 cases (make fuzz); benchmarks (make bench)."
 
-scenarios: $(READY) ## pool five times, the other scenarios once, and the table of their times
+scenarios: $(READY) ## acme five times, the other scenarios once, and the table of their times
 	$(BIN)/python -m benchmarks.scenarios
 
 faults: $(READY) ## the kill and pause matrix, long
@@ -60,6 +60,8 @@ fuzz: $(READY) ## every property of the core on a hundred times as many cases
 
 bench: $(READY) ## the benchmarks that the README's figures come from
 	$(BIN)/python -m benchmarks.verdict
+	$(BIN)/python -m benchmarks.healthy
+	$(BIN)/python -m benchmarks.diagnosis
 	$(BIN)/python -m benchmarks.tick
 
 demo: $(READY) ## the story, live: make demo SCENARIO=acme|approve|lift|story|shared-target|storm|leak|dependency|pool|... (see douse demo --help)

@@ -16,6 +16,14 @@ def age_ms_at_fetch(record_ms: int, fetched_ms: int, caught_up_ms: int | None) -
     return by_clocks_ms if caught_up_ms is None else min(by_clocks_ms, max(0, fetched_ms - caught_up_ms))
 
 
+def order_age_ms(waited_ms: int, record_ms: int, decided_ms: int) -> int:
+    """Age of an order whose record was `waited_ms` old when it was fetched; both times are by the broker's clock.
+
+    Counted from the decision that was signed: the copy of an old order that somebody writes again stays old.
+    """
+    return waited_ms + max(0, record_ms - decided_ms)
+
+
 @dataclass(slots=True)
 class Progress:
     """Which offsets are in work; a partition is done up to the first of them."""

@@ -31,7 +31,7 @@ from stream.act import execute, inbox, setup
 from stream.act.delivery import Delivery
 from stream.act.execute import Hands
 from stream.act.inbox import Foreign, Keys, Order, Unfit
-from stream.act.progress import Progress, age_ms_at_fetch
+from stream.act.progress import Progress, age_ms_at_fetch, order_age_ms
 from stream.broker.errors import BrokerError
 from stream.reach import MissingTopicsError, Stored
 from stream.settings import Settings
@@ -249,9 +249,9 @@ class Act:
             task = asyncio.create_task(self._lane(self._lanes[lane]))
             task.add_done_callback(self._ended)
             self._lane_tasks.append(task)
-        # Counted from the decision that was signed: the copy of an old order that somebody writes again stays old.
-        kept_ms = max(0, record.timestamp - order.command.decided_ms) if isinstance(order, Order) else 0
-        await self._lanes[lane].put(Work(order, part, record.offset, fetched.boot_ms - age_ms - kept_ms, progress))
+        if isinstance(order, Order):
+            age_ms = order_age_ms(age_ms, record.timestamp, order.command.decided_ms)
+        await self._lanes[lane].put(Work(order, part, record.offset, fetched.boot_ms - age_ms, progress))
 
     async def _lane(self, queue: asyncio.Queue[Work]) -> None:
         """The orders for one target, one after the other."""

@@ -98,13 +98,13 @@ def p99(shard: ShardState, sight: Sight, lane: int, end_s: int, window_s: int = 
 
 
 def newest_ms(shard: ShardState, incident: Incident, now_ms: int) -> int:
-    """End of the newest second in which this very service was heard of; 0 where that is longer ago than is kept."""
+    """Begin of the newest second in which this very service was heard of; 0 where that is longer ago than is kept."""
     row = shard.entities.index.get(incident.entity)
     if row is None:
         return 0
     ring = shard.entities.rings["traffic"]
     heard = np.flatnonzero(traffic.seconds(shard.entities, row, ring.oldest, ring.head)[traffic.REQUESTS])
-    return min((ring.oldest + int(heard[-1]) + 1) * 1000, now_ms) if len(heard) else 0
+    return min((ring.oldest + int(heard[-1])) * 1000, now_ms) if len(heard) else 0
 
 
 def causes(diagnosis: Diagnosis) -> tuple[CauseRow, ...]:
