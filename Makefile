@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 READY := .venv/.installed
 SCENARIO ?= acme
+TELEMETRY ?= fast
 # Two processes: what the checks are meant for has two cores.
 PYTEST := $(BIN)/pytest -q -n 2 --dist loadscope
 
@@ -65,7 +66,7 @@ bench: $(READY) ## the benchmarks that the README's figures come from
 	$(BIN)/python -m benchmarks.tick
 
 demo: $(READY) ## the story, live: make demo SCENARIO=acme|approve|lift|story|shared-target|storm|leak|dependency|pool|... (see douse demo --help)
-	$(BIN)/douse demo --scenario $(SCENARIO)
+	$(BIN)/douse demo --scenario $(SCENARIO) --telemetry $(TELEMETRY)
 
 clean: ## remove output and caches; .venv and the fetched jars stay
 	rm -rf out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

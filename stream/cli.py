@@ -145,6 +145,9 @@ def demo(
     scenario: Annotated[
         str, typer.Option("--scenario", help=f"Which incident to play: {', '.join(SCENARIOS)}.")
     ] = "acme",
+    telemetry: Annotated[
+        str, typer.Option("--telemetry", help="How often the shop exports: fast, or default as the SDKs do.")
+    ] = "fast",
 ) -> None:
     """Play an incident on real parts: broker, target, load, and the three apps.
 
@@ -152,7 +155,7 @@ def demo(
     """
     from stream.demo import run as player
 
-    raise typer.Exit(player.main(scenario=scenario))
+    raise typer.Exit(player.main(scenario=scenario, telemetry=telemetry))
 
 
 @topics_app.command("create")

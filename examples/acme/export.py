@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from examples.acme import telemetry
 
+REQUESTS_PER_RECORD_MAX = 512  # the SDKs' batch; 5 s of a storm in one record would be more than a broker takes
 BACKLOG_RECORDS_MAX = 720  # two minutes at six records a second
 RETRY_S = 1.0
 SEND_MS = 5_000  # a broker that is silent for longer is away
@@ -87,7 +88,8 @@ class Exporter:
 
     def _collect_spans(self) -> None:
         for source in self._sources:
-            self.keep(self._spans_topic, source.spans())
+            while payload := source.spans(REQUESTS_PER_RECORD_MAX):
+                self.keep(self._spans_topic, payload)
 
     def _collect_metrics(self) -> None:
         for source in self._sources:

@@ -128,13 +128,13 @@ class Telemetry:
             return
         self._requests.append(request)
 
-    def spans(self) -> bytes:
-        """All requests since the last call as an ExportTraceServiceRequest; empty bytes if there was none.
+    def spans(self, requests_max: int = REQUESTS_HELD_MAX) -> bytes:
+        """The oldest requests not told yet as an ExportTraceServiceRequest; empty bytes if there is none.
 
         Attributes are copied from one prepared span for each route and answer: building every attribute anew would
         cost several times as much.
         """
-        requests, self._requests = self._requests, []
+        requests, self._requests = self._requests[:requests_max], self._requests[requests_max:]
         if not requests:
             return b""
         message = ExportTraceServiceRequest()

@@ -227,6 +227,31 @@ def logged(book: logbook.Logbook) -> list[LogRecord]:
     return list(block.scope_logs[0].log_records)
 
 
+def test_many_requests_leave_in_records_that_a_broker_takes_and_none_is_told_twice() -> None:
+    kept: list[bytes] = []
+
+    class Kept(export.Exporter):
+        def keep(self, topic: str, payload: bytes) -> None:
+            kept.extend([payload] if topic == "otlp_spans" else [])
+
+    async def main() -> None:
+        source = new_backend(WORLD, now=now_ns)
+        moment = telemetry.Interval(0, 1)
+        for _ in range(2200):
+            source.telemetry.record(telemetry.Request("/orders", 200, "", moment, moment, moment))
+        exporting = asyncio.create_task(Kept([source.telemetry], "", "", print, export.PACES["default"]).run())
+        await asyncio.sleep(5.1)
+        exporting.cancel()
+        await asyncio.gather(exporting, return_exceptions=True)
+
+    run(main())
+    blocks = [ExportTraceServiceRequest.FromString(payload).resource_spans[0] for payload in kept]
+    spans = [span.span_id for block in blocks for span in block.scope_spans[0].spans]
+    assert len(spans) == len(set(spans)) == 3 * 2200
+    assert len(kept) == 5
+    assert max(map(len, kept)) < 1_000_000
+
+
 @pytest.mark.parametrize(("name", "records"), [("fast", (120, 120, 120)), ("default", (12, 1, 60))])
 def test_each_signal_leaves_at_its_own_pace(name: str, records: tuple[int, int, int]) -> None:
     class Kept(export.Exporter):
@@ -248,7 +273,7 @@ def test_each_signal_leaves_at_its_own_pace(name: str, records: tuple[int, int, 
 
     async def ask(shop: service.Shop) -> None:
         while True:
-            await asyncio.gather(*(shop.handle("/orders") for _ in range(30)))
+            await asyncio.gather(*(shop.handle("/orders") for _ in range(15)))
 
     run(main())
 
