@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pydantic import ValidationError
 
 from schemas import canonical, envelope, signing
-from schemas.control import ChangeReverted, PlanDecided, TargetThawed
+from schemas.control import ChangeReverted, KillDecided, PlanDecided, SpecsDecided, TargetThawed
 from schemas.envelope import Event
 from schemas.identity import DEFAULT_ENVIRONMENT
 from schemas.specs import SpecSet
@@ -198,23 +198,23 @@ def _read(event: Event) -> tuple[str, Specs | Kill | Word]:
     try:
         match event.type:
             case ControlType.SPECS:
-                specs = SpecSet.read(data["specs"])
-                if data["revision"] != specs.revision:
-                    raise NotControlError(f"names the revision {data['revision']!r}, its content is {specs.revision!r}")
-                return SPECS_KEY, Specs(specs)
+                said = SpecsDecided.read(data)
+                if said.revision != said.specs.revision:
+                    raise NotControlError(
+                        f"names the revision {said.revision!r}, its content is {said.specs.revision!r}"
+                    )
+                return SPECS_KEY, Specs(said.specs)
             case ControlType.KILL:
-                kill = Kill(data["scope"], data["on"], data["by"], data["reason"], data["time_ms"])
-                if not (isinstance(kill.scope, str) and isinstance(kill.on, bool) and type(kill.time_ms) is int):
-                    raise NotControlError("scope, on or time_ms is of another kind")
-                _within_time("time_ms", kill.time_ms)
-                return f"kill/{kill.scope}", kill
+                thrown = KillDecided.read(data)
+                _within_time("time_ms", thrown.time_ms)
+                return f"kill/{thrown.scope}", Kill(thrown.scope, thrown.on, thrown.by, thrown.reason, thrown.time_ms)
             case ControlType.PLAN | ControlType.REVERT | ControlType.THAW:
                 word = WORDS[ControlType(event.type)].read(data)
                 _check(word)
                 return word_key(word), word
             case _:
                 raise NotControlError(f"type {event.type!r} is not known")
-    except (KeyError, ValidationError) as error:
+    except ValidationError as error:
         raise NotControlError(f"cannot be read: {error}") from error
 
 

@@ -5,6 +5,7 @@ The order of the questions: who says so (signature), may it (target, parameter, 
 known never gets here: it is answered with its recorded outcome.
 """
 
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import assert_never
@@ -83,7 +84,7 @@ def admit(command: Command, facts: Facts) -> Admitted | Refusal:
     target = _known(command, facts)
     if isinstance(target, Refusal):
         return target
-    return _untimely(command, facts) or _valued(command, facts, target)
+    return _untimely(command, facts, target) or _valued(command, facts, target)
 
 
 def admit_word(command: Command, signer: str | None, applied: Command | None) -> Refusal | None:
@@ -100,10 +101,14 @@ def admit_word(command: Command, signer: str | None, applied: Command | None) ->
     return None
 
 
-def kill_scope(command: Command, kills: AbstractSet[str]) -> str | None:
-    """The kill switch that stops this command, if one does."""
-    scopes = guard.switch_scopes(_environment(command), command.tenant, command.mitigation)
-    return next((scope for scope in scopes if scope in kills), None)
+def kill_scope(command: Command, tenants: Collection[str], kills: AbstractSet[str]) -> str | None:
+    """The kill switch that stops this command, if one does: of any tenant whose traffic depends on its target."""
+    for tenant in dict.fromkeys((command.tenant, *tenants)):
+        scopes = guard.switch_scopes(_environment(command), tenant, command.mitigation)
+        found = next((scope for scope in scopes if scope in kills), None)
+        if found is not None:
+            return guard.shown(found, command.tenant)
+    return None
 
 
 def _known(command: Command, facts: Facts) -> FileTarget | Refusal:
@@ -136,11 +141,11 @@ def _known(command: Command, facts: Facts) -> FileTarget | Refusal:
     return target
 
 
-def _untimely(command: Command, facts: Facts) -> Refusal | None:
+def _untimely(command: Command, facts: Facts, target: FileTarget) -> Refusal | None:
     assert command.not_after_ms is not None
     if facts.age_ms > command.not_after_ms:
         return Refusal(OutcomeReason.NOT_AFTER, f"{facts.age_ms} ms old, it was good for {command.not_after_ms} ms")
-    scope = kill_scope(command, facts.kills)
+    scope = kill_scope(command, target.tenants, facts.kills)
     if scope is not None:
         return Refusal(OutcomeReason.KILL_SWITCH, f"kill switch {scope} is on")
     if facts.frozen is not None:

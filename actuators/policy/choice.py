@@ -39,10 +39,10 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """The changes of a plan before; `kept` where they were let stand, so that the next plan builds on them."""
+    """The changes of a plan before. The next plan builds on those that were let stand and do, which are `kept`."""
 
     changes: frozenset[tuple[str, str]]
-    kept: bool = False
+    kept: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def choose(
         return Nothing(
             RefusalReason.ATTEMPTS, f"{len(tried)} attempts were made, {specs.limits.attempts_per_incident} are allowed"
         )
-    kept = frozenset(change for one in tried if one.kept for change in one.changes)
+    kept = frozenset(change for one in tried for change in one.kept)
     for course in _courses(specs, entity, cause, amplifiers):
         steps = _steps(specs, entity, course, kept, frozenset(change for one in tried for change in one.changes))
         left = tuple(step for step in steps or () if step.name not in kept)

@@ -104,7 +104,7 @@ def refuses(mitigation: Mitigation, target: Target, limits: Limits, facts: Facts
         or _fence(target, facts)
         or _shared(target, facts)
         or _bounds(mitigation)
-        or _switches(mitigation, facts)
+        or _switches(mitigation, target, facts)
         or _hours(limits, facts)
         or _observer(facts, limits)
         or _fleet(target, limits, facts)
@@ -176,11 +176,20 @@ def _bounds(mitigation: Mitigation) -> Refusal | None:
     return None
 
 
-def _switches(mitigation: Mitigation, facts: Facts) -> Refusal | None:
-    for scope in switch_scopes(facts.environment, facts.tenant, mitigation.name):
-        if facts.switches.get(scope):
-            return Refusal(RefusalReason.KILL_SWITCH, False, {}, f"kill switch {scope} is on")
+def _switches(mitigation: Mitigation, target: Target, facts: Facts) -> Refusal | None:
+    """Of every tenant whose traffic depends on the target."""
+    for tenant in target.tenants:
+        for scope in switch_scopes(facts.environment, tenant, mitigation.name):
+            if facts.switches.get(scope):
+                detail = f"kill switch {shown(scope, facts.tenant)} is on"
+                return Refusal(RefusalReason.KILL_SWITCH, False, {}, detail)
     return None
+
+
+def shown(scope: str, tenant: str) -> str:
+    """A scope as an event of `tenant` may name it: without the name of another."""
+    foreign = scope.startswith("tenant:") and not scope.endswith(f":{tenant}")
+    return "of another tenant of the target" if foreign else scope
 
 
 def _hours(limits: Limits, facts: Facts) -> Refusal | None:

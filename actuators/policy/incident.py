@@ -19,6 +19,9 @@ class Step:
     actuator: str
     target: str
     parameter: str
+    terms: str
+    """Names what was decided: action, bounds and the whole target; a spec set that says otherwise by now has not been
+    looked at."""
     ordered_ms: int | None = None
     live_ms: int | None = None
     already: bool = False
@@ -71,6 +74,8 @@ class Attempt:
     watch_ms: int
     confirm_ms: int
     settle_ms: int
+    rollout_ms: int
+    """How long its steps were expected to take; the watch grows by what they take longer."""
     tier_factor_milli: int
     before: dict[str, int]
     approved_by: str = ""

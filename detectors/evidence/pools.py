@@ -96,6 +96,16 @@ def add(
     series.touch(rows)
 
 
+def next_s(series: Series, row: int, slower_s: int) -> int:
+    """When the pool of `row` should tell again by its own pace, a quarter late; -1 where it tells every `slower_s`
+    seconds or more often, or has told once only."""
+    ring = series.rings["gauge"]
+    slots = ring.slots(ring.oldest, ring.head)
+    told = np.flatnonzero(np.isfinite(ring.values[slots, :, row]).any(axis=1))
+    gap_s = int(told[-1] - told[-2]) if len(told) > 1 else 0
+    return ring.oldest + int(told[-1]) + 5 * gap_s // 4 if gap_s > slower_s else -1
+
+
 def sample(series: Series, row: int, first_s: int, last_s: int) -> Sample:
     """What the pool of `row` said in the seconds first_s..last_s."""
     gauge, flow = series.rings["gauge"], series.rings["flow"]

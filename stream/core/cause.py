@@ -4,7 +4,7 @@ from math import isfinite
 
 from actuators.policy.incident import Incident
 from detectors.diagnosis import Diagnosis, diagnose
-from detectors.evidence import case
+from detectors.evidence import case, pools
 from detectors.state import DataState
 from schemas.identity import Entity
 from schemas.runbook import Cause
@@ -15,6 +15,8 @@ from stream.shard import ShardState
 
 REFRESH_MS = 1_000  # until something is decided: a retry storm builds up within seconds
 PATIENCE_MS = 5_000  # metrics come every half second to second; five seconds are enough samples to say "not known" on
+PACE_S = 10  # what tells more often has told of the incident by now
+METRICS_MS_MAX = 75_000  # an SDK's metrics come every minute by default; those that are later are not waited for
 ASK_AGAIN_MS = 5_000
 ANSWER_MS_MAX = 60_000  # nothing is changed for a cause that was last seen longer ago; long enough for one revert
 TRACES_MAX = 5
@@ -34,10 +36,20 @@ def ask(shard: ShardState, sight: Sight, incident: Incident, lane: int, out: Des
     if known not in (None, Cause.UNKNOWN):
         _amplified(shard, sight, incident, found, out)
         return known
-    patience_ms = max(PATIENCE_MS, int(sight.freshness_ms[lane]))
-    if found.cause is Cause.UNKNOWN and known is None and sight.now_ms - incident.opened_ms < patience_ms:
+    if found.cause is Cause.UNKNOWN and known is None and _may_still_come(shard, sight, incident, lane):
         return None
     return _told(shard, sight, incident, found, out)
+
+
+def _may_still_come(shard: ShardState, sight: Sight, incident: Incident, lane: int) -> bool:
+    """True while evidence is on its way: metrics that are sent once a minute say nothing of a younger incident."""
+    waited_ms = sight.now_ms - incident.opened_ms
+    if waited_ms < max(PATIENCE_MS, int(sight.freshness_ms[lane])):
+        return True
+    of_entity = shard.pools.groups.get(incident.entity, ())
+    due_s = max((pools.next_s(shard.pools, place, PACE_S) for place in of_entity), default=-1)
+    late_ms = max(PATIENCE_MS, int(sight.freshness_ms[lane]))
+    return waited_ms < METRICS_MS_MAX and sight.now_ms < due_s * 1000 + late_ms
 
 
 def still(shard: ShardState, sight: Sight, incident: Incident, lane: int, cause: Cause, out: Desk) -> bool:

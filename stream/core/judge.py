@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from actuators.policy import choice
-from actuators.policy.choice import Chosen, Nothing, Tried
+from actuators.policy.choice import Chosen, Nothing
 from actuators.policy.incident import Attempt, Incident, Step
 from actuators.policy.lifecycle import Happening, Phase
 from detectors import verdict, verdict_confirm, verdict_control
@@ -15,7 +15,7 @@ from schemas.commands import CommandKind, Outcome, OutcomeReason, OutcomeStatus
 from schemas.identity import Entity
 from schemas.runbook import Amplifier, Cause, OnSilence
 from schemas.specs import SpecSet
-from stream.core import lift, plan, settle, told
+from stream.core import lift, orders, plan, settle, told
 from stream.core.desk import Desk
 from stream.core.plan import counts, hand_over, question
 from stream.core.sight import Sight
@@ -51,7 +51,8 @@ def hear(shard: ShardState, specs: SpecSet, outcome: Outcome, out: Desk) -> None
         shard.count("outcomes_ignored")
         return
     settle.note(shard, step, outcome)
-    if attempt is not incident.attempt or incident.id in shard.closed or incident.phase is Phase.HANDED:
+    over = incident.id in shard.closed or incident.phase in (Phase.HANDED, Phase.BURNING, Phase.HELD)
+    if over or attempt is not incident.attempt:
         settle.late(incident, step, outcome, out)
     elif outcome.status is not OutcomeStatus.CONFIRMED:
         step.status, step.reason, step.detail = outcome.status, outcome.reason.value, outcome.detail
@@ -78,7 +79,7 @@ def _answered(
             _next(shard, specs, incident, attempt, out)
         case Phase.APPLYING:
             _broken(incident, attempt, why, settle.tried(outcome), Happening.NOT_LIVE, out)
-        case Phase.WATCHING | Phase.QUIET if outcome.status is not OutcomeStatus.LIVE:
+        case Phase.WATCHING | Phase.QUIET if outcome.status is not OutcomeStatus.LIVE and not step.already:
             _broken(incident, attempt, why, settle.tried(outcome), Happening.TAKEN_BACK, out)
         case Phase.LIFTING:
             lift.answered(incident, attempt, step, outcome, out)
@@ -95,7 +96,7 @@ def _next(shard: ShardState, specs: SpecSet, incident: Incident, attempt: Attemp
     """After a step that is live: the next one, or the watch over the whole plan."""
     step = attempt.next_step
     if step is not None:
-        refusal = plan.order_step(shard, specs, incident, attempt, step, out)
+        refusal = orders.order_step(shard, specs, incident, attempt, step, out)
         if refusal is not None:
             detail = f"step {step.number + 1} of the plan: {refusal.detail}"
             _broken(incident, attempt, refusal.reason.value, detail, Happening.NOT_LIVE, out)
@@ -133,7 +134,10 @@ def not_taken_back(shard: ShardState, specs: SpecSet, incident: Incident, out: D
     attempt = incident.attempt
     assert attempt is not None
     for step in attempt.standing:
-        if _overdue(specs, step, step.revert_ms, out):
+        if (
+            step.revert_ms is not None
+            and out.now_ms - step.revert_ms > specs.limits.not_after_ms + settle.ANSWER_MS_MAX
+        ):
             hand_over(incident, "no_answer", _froze(shard, step, out), True, Happening.NO_ANSWER, out)
             return
 
@@ -153,7 +157,7 @@ def watch(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
     """Looks at the seconds since the change is live, and does what the verdict asks for."""
     attempt = incident.attempt
     assert attempt is not None
-    withdrawn = _withdrawn(specs, attempt)
+    withdrawn = _withdrawn(specs, incident.tenant, attempt)
     if withdrawn:
         detail = f"{withdrawn} left the spec set while its effect was watched"
         undo(incident, attempt, "taken_back", detail, out)
@@ -183,6 +187,9 @@ def watch(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
         attempt.watched_twice = True
         told.tell(shard, sight, incident, attempt, lane, judged, "watch", out)
         return
+    if judged.verdict is Verdict.INCONCLUSIVE and not judged.n:  # nothing was seen, so nothing is let stand for it
+        judged = replace(judged, verdict=Verdict.NO_DATA, reason=verdict.Reason.TRAFFIC_MISSING)
+    assert judged.verdict is not None
     attempt.verdict = judged.verdict.value
     attempt.recovered_s = verdict_confirm.recovered_s(asked, counts(incident))
     match judged.verdict:
@@ -216,7 +223,7 @@ def quiet(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
     """Waits until the success has lasted, then lets the change stand."""
     attempt = incident.attempt
     assert attempt is not None and attempt.effective_s is not None
-    withdrawn = _withdrawn(specs, attempt)
+    withdrawn = _withdrawn(specs, incident.tenant, attempt)
     if withdrawn:
         undo(incident, attempt, "taken_back", f"{withdrawn} left the spec set before the success had lasted", out)
         return
@@ -264,11 +271,12 @@ def quiet(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
             undo(incident, attempt, "", "", out)
 
 
-def _withdrawn(specs: SpecSet, attempt: Attempt) -> str:
+def _withdrawn(specs: SpecSet, tenant: str, attempt: Attempt) -> str:
     """What a plan was made with and the spec set no longer holds: nobody gives leave for it any more."""
-    targets, mitigations = {one.id for one in specs.targets}, {one.name for one in specs.mitigations}
+    targets = {one.id: one.tenants for one in specs.targets}
+    mitigations = {one.name for one in specs.mitigations}
     for step in attempt.standing:
-        if step.target not in targets:
+        if tenant not in targets.get(step.target, ()):
             return f"target {step.target}"
         if step.mitigation not in mitigations:
             return f"mitigation {step.mitigation}"
@@ -277,10 +285,7 @@ def _withdrawn(specs: SpecSet, attempt: Attempt) -> str:
 
 def _following(specs: SpecSet, incident: Incident, attempt: Attempt) -> Chosen | Nothing:
     """The course that would follow, were this plan kept."""
-    tried = [
-        Tried(frozenset((step.mitigation, step.target) for step in one.steps), one.kept or one is attempt)
-        for one in incident.attempts
-    ]
+    tried = [plan.tried_before(one, whole=one is attempt) for one in incident.attempts]
     amplifiers = [Amplifier(name) for name in incident.amplifiers]
     return choice.choose(specs, Entity(*incident.entity), Cause(incident.cause or "unknown"), amplifiers, tried)
 

@@ -15,12 +15,13 @@ from schemas.commands import CommandKind, Outcome, OutcomeStatus
 from schemas.events import Ending, LiftState, Suggestion
 from schemas.runbook import Autonomy, Lift
 from schemas.specs import SpecSet
-from stream.core import desk, opening, plan, settle
+from stream.core import desk, opening, orders, plan, settle
 from stream.core.desk import Desk
 from stream.core.sight import Sight
 from stream.shard import ShardState
 
 UNSURE = frozenset({DataState.STALE, DataState.PARTIAL, DataState.SAMPLED, DataState.NO_DATA})
+BURNING_MS_MAX = 60_000  # a burn that lasts longer is a person's
 UNSURE_MS_MAX = 10_000  # as long as a verdict waits for telemetry
 
 
@@ -32,18 +33,7 @@ def begin(
     if steps and attempt.lift == Lift.AUTO and all(_is_auto(specs, incident, step) for step in steps):
         out.move(incident, Happening.ON_TRIAL)
         return
-    rows = [row for step in steps if (row := plan.step_row(specs, step)) is not None]
-    if rows:
-        out.tell(
-            incident,
-            "suggested",
-            plan=attempt.plan,
-            kind=Suggestion.LIFT,
-            cause=incident.cause or "",
-            amplifiers=tuple(incident.amplifiers),
-            autonomy=min((_autonomy(specs, incident, step) for step in steps), key=choice.LEAVE.index),
-            steps=tuple(rows),
-        )
+    _suggest(specs, incident, attempt, steps, out)
     _close(shard, specs, sight, incident, attempt, lane, out)
 
 
@@ -52,6 +42,9 @@ def go_on(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
     attempt = incident.attempt
     assert attempt is not None
     trial = attempt.trials[-1] if attempt.trials else None
+    if trial is not None:  # a clock that was set back must not wait for what lies ahead of it
+        trial.taken_back_ms = None if trial.taken_back_ms is None else min(trial.taken_back_ms, out.now_ms)
+        trial.restored_ms = None if trial.restored_ms is None else min(trial.restored_ms, out.now_ms)
     if trial is None or _is_over(attempt, trial):
         _begin_trial(shard, specs, sight, incident, attempt, lane, out)
     elif trial.restored_ms is not None:
@@ -65,13 +58,24 @@ def go_on(shard: ShardState, specs: SpecSet, sight: Sight, incident: Incident, l
 def answered(incident: Incident, attempt: Attempt, step: Step, outcome: Outcome, out: Desk) -> None:
     """What an actuator says while a step is on trial; anything but what was ordered hands the rest to a person."""
     trial = attempt.trials[-1] if attempt.trials else None
+    if step.already or any(one.number == step.number for one in attempt.trials[:-1]):
+        return  # said again of what is settled
     if trial is not None and step.number == trial.number and outcome.status is OutcomeStatus.REVERTED:
         trial.taken_back_ms = out.now_ms
     elif trial is not None and step.command == trial.restore and outcome.status is OutcomeStatus.LIVE:
         step.live_ms = trial.restored_ms = out.now_ms
     elif outcome.status is not OutcomeStatus.LIVE or outcome.kind is not CommandKind.APPLY:
         detail = f"while a step was on trial: {settle.tried(outcome)}"
-        plan.hand_over(incident, outcome.reason.value, detail, True, Happening.HANDED_OVER, out)
+        leave(incident, attempt, outcome.reason.value, detail, out)
+
+
+def leave(incident: Incident, attempt: Attempt, reason: str, detail: str, out: Desk) -> None:
+    """Ends the trials; what was put in place again because its removal hurt is let stand."""
+    for trial in attempt.trials:
+        for step in attempt.steps:
+            if step.command == trial.restore and step.live_ms is not None and step.confirm_sent_ms is None:
+                out.confirm_step(incident, attempt, step)
+    plan.hand_over(incident, reason, detail, True, Happening.HANDED_OVER, out)
 
 
 def _candidates(specs: SpecSet, attempt: Attempt) -> list[Step]:
@@ -79,6 +83,28 @@ def _candidates(specs: SpecSet, attempt: Attempt) -> list[Step]:
     known = {mitigation.name: mitigation for mitigation in specs.mitigations}
     standing = [step for step in attempt.standing if step.mitigation in known]
     return [standing[place] for place in choice.may_lift([known[step.mitigation] for step in standing])]
+
+
+def _suggest(specs: SpecSet, incident: Incident, attempt: Attempt, steps: list[Step], out: Desk) -> None:
+    """Leaves the taking back of these steps to a person."""
+    rows = [row for step in steps if (row := orders.step_row(specs, step)) is not None]
+    if rows:
+        out.tell(
+            incident,
+            "suggested",
+            plan=attempt.plan,
+            kind=Suggestion.LIFT,
+            cause=incident.cause or "",
+            amplifiers=tuple(incident.amplifiers),
+            autonomy=min((_autonomy(specs, incident, step) for step in steps), key=choice.LEAVE.index),
+            steps=tuple(rows),
+        )
+
+
+def _last_ms(attempt: Attempt) -> int:
+    """When something was last done about the plan."""
+    times = [ms for step in attempt.steps for ms in (step.confirm_sent_ms, step.revert_ms) if ms is not None]
+    return max(times, default=attempt.decided_ms)
 
 
 def _autonomy(specs: SpecSet, incident: Incident, step: Step) -> Autonomy:
@@ -107,7 +133,17 @@ def _begin_trial(
     if not waiting:
         _close(shard, specs, sight, incident, attempt, lane, out)
         return
+    if opening.still_burns(incident):  # not into a burn, wherever it comes from
+        if out.now_ms - _last_ms(attempt) > BURNING_MS_MAX:
+            detail = "it burns again while steps of its plan were on trial"
+            leave(incident, attempt, "relapse", detail, out)
+        return
     step = waiting[0]
+    refusal = orders.may_order(shard, specs, incident, attempt, step)
+    if refusal is not None:  # what could not be put back is not taken away on trial
+        _suggest(specs, incident, attempt, waiting, out)
+        _close(shard, specs, sight, incident, attempt, lane, out)
+        return
     attempt.trials.append(Trial(step.number, out.now_ms))
     out.revert(incident, attempt, step)
     _tell(specs, incident, attempt, step, LiftState.TRYING, None, out)
@@ -146,12 +182,12 @@ def _restore(shard: ShardState, specs: SpecSet, incident: Incident, attempt: Att
     was = attempt.steps[trial.number]
     number, revision = len(attempt.steps), incident.attempts.index(attempt)
     trial.restore = desk.command_id(incident.id, revision, number, "apply", revision)
-    again = Step(number, trial.restore, was.mitigation, was.actuator, was.target, was.parameter)
+    again = Step(number, trial.restore, was.mitigation, was.actuator, was.target, was.parameter, was.terms)
     attempt.steps.append(again)
-    refusal = plan.order_step(shard, specs, incident, attempt, again, out)
+    refusal = orders.order_step(shard, specs, incident, attempt, again, out)
     if refusal is not None:
         detail = f"{was.mitigation} should be put in place again: {refusal.detail}"
-        plan.hand_over(incident, refusal.reason.value, detail, True, Happening.HANDED_OVER, out)
+        leave(incident, attempt, refusal.reason.value, detail, out)
 
 
 def _after_restoring(
@@ -177,7 +213,7 @@ def _after_restoring(
         _tell(specs, incident, attempt, step, LiftState.RESTORED, seen, out)
         return
     detail = f"{step.mitigation} was taken back on trial and put in place again, and it still burns"
-    plan.hand_over(incident, "relapse", detail, True, Happening.HANDED_OVER, out)
+    leave(incident, attempt, "relapse", detail, out)
 
 
 def _unanswered(
@@ -192,7 +228,7 @@ def _unanswered(
     step.unknown = True
     settle.freeze(shard.targets[step.target], step.command, out.now_ms)
     detail = f"no outcome for command {step.command} of target {step.target}"
-    plan.hand_over(incident, "no_answer", detail, True, Happening.HANDED_OVER, out)
+    leave(incident, attempt, "no_answer", detail, out)
 
 
 def _seen(incident: Incident, attempt: Attempt, since_ms: int) -> Confirmation:
@@ -210,7 +246,7 @@ def _tell(
     seen: Confirmation | None,
     out: Desk,
 ) -> None:
-    row = plan.step_row(specs, step)
+    row = orders.step_row(specs, step)
     if row is None:
         return
     numbers = {} if seen is None else {"errors": seen.errors, "requests": seen.n, "residual_ppm": seen.residual_ppm}

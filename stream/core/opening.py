@@ -110,11 +110,17 @@ def forget(shard: ShardState, incident: Incident) -> None:
 
 def recover(shard: ShardState, sight: Sight, incident: Incident, lane: int, out: Desk) -> bool:
     """Closes an incident that nobody's plan is being judged for, once its burn has stopped."""
-    if not has_cleared(incident, sight.slo(lane)):
+    if not has_cleared(incident, sight.slo(lane)) or sight.now_ms - _touched_ms(incident) < CLEAR_S * 1000:
         return False
     out.move(incident, Happening.RECOVERED)
     close(shard, sight, incident, lane, Ending.RECOVERED, out)
     return True
+
+
+def _touched_ms(incident: Incident) -> int:
+    """When something was last taken back: the seconds before say nothing of the time without it."""
+    times = [step.revert_ms for one in incident.attempts for step in one.steps if step.revert_ms is not None]
+    return max(times, default=0)
 
 
 def share_ppm(slo: Slo, factor_milli: int) -> int:

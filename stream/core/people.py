@@ -1,11 +1,13 @@
 """What operators say of plans and changes: kept until the next tick, taken up once, answered with an event."""
 
+from typing import Any
+
 from actuators.policy.incident import Incident
-from actuators.policy.lifecycle import Happening, Phase
+from actuators.policy.lifecycle import Phase
 from schemas import identity
 from schemas.control import ChangeReverted, PlanDecided, TargetThawed
 from schemas.events import Word
-from stream.core import judge, settle
+from stream.core import judge, lift, settle
 from stream.core.desk import Desk
 from stream.shard import ShardState
 
@@ -37,16 +39,21 @@ def hear(shard: ShardState, out: Desk) -> None:
             case "ChangeReverted":
                 _revert(shard, ChangeReverted.read(data), out)
             case "TargetThawed":
-                _thaw(shard, TargetThawed.read(data))
+                _thaw(shard, TargetThawed.read(data), out.now_ms)
             case _:
                 raise AssertionError(raw["kind"])
-    shard.words = {plan: word for plan, word in shard.words.items() if word["expires_ms"] >= out.now_ms}
+    shard.words = {
+        plan: word
+        for plan, word in shard.words.items()
+        if (word["incident"] in shard.incidents if not word["approve"] else word["expires_ms"] >= out.now_ms)
+    }
 
 
-def _thaw(shard: ShardState, decided: TargetThawed) -> None:
-    """An old word that somebody writes again is older than the freeze, so it says nothing about it."""
+def _thaw(shard: ShardState, decided: TargetThawed, now_ms: int) -> None:
+    """An old word that somebody writes again is older than the freeze, so it says nothing about it; one from far ahead
+    would thaw every freeze to come."""
     target = shard.targets.get(decided.target)
-    if target is not None and target.unknown and decided.time_ms > target.unknown_ms:
+    if target is not None and target.unknown and target.unknown_ms < decided.time_ms <= now_ms + FUTURE_MS_MAX:
         target.unknown = False
 
 
@@ -66,9 +73,20 @@ def _plan(shard: ShardState, decided: PlanDecided, out: Desk) -> None:
         _answer(incident, decided, said, "it came too late, or from a clock far ahead", out)
     elif decided.expires_ms - decided.time_ms > limit_ms:
         _answer(incident, decided, said, f"it would hold longer than the {limit_ms} ms that are allowed", out)
+    elif not decided.by.strip():
+        _answer(incident, decided, said, "it names nobody", out)
+    elif _is_older(decided, shard.words.get(decided.plan)):
+        _answer(incident, decided, said, "a later word was given", out)
     else:
         shard.words[decided.plan] = decided.fields()
         _answer(incident, decided, said, "", out)
+
+
+def _is_older(decided: PlanDecided, known: dict[str, Any] | None) -> bool:
+    """An old word that somebody writes again stays old; of two of one time the no counts."""
+    if known is None:
+        return False
+    return (decided.time_ms, not decided.approve) < (known["time_ms"], not known["approve"])
 
 
 def _answer(incident: Incident, decided: PlanDecided, said: Word, wrong: str, out: Desk) -> None:
@@ -91,7 +109,11 @@ def _revert(shard: ShardState, decided: ChangeReverted, out: Desk) -> None:
         shard.count("words_unknown")
         return
     incident, attempt, step = found
-    wrong = "" if step.stands and step.revert_ms is None else "nothing of it stands, or it is being taken back"
+    wrong = (
+        ""
+        if step.stands and (step.revert_ms is None or step.unknown)
+        else "nothing of it stands, or it is being taken back"
+    )
     out.tell(
         incident,
         "decided",
@@ -112,5 +134,4 @@ def _revert(shard: ShardState, decided: ChangeReverted, out: Desk) -> None:
     step.asked_by = decided.by
     out.revert(incident, attempt, step)
     if open_now and incident.phase is Phase.LIFTING:
-        out.hand_over(incident, "by_person", why, True)
-        out.move(incident, Happening.HANDED_OVER)
+        lift.leave(incident, attempt, "by_person", why, out)

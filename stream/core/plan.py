@@ -12,7 +12,6 @@ from actuators.policy.lifecycle import Happening
 from detectors import verdict_control, verdict_deadline
 from detectors import verdict_question as ask
 from detectors.verdict_control import Untouched
-from schemas import canonical
 from schemas.control import PlanDecided
 from schemas.events import StepRow, Suggestion
 from schemas.fleet import Group
@@ -22,7 +21,7 @@ from schemas.runbook import Amplifier, Autonomy, Cause
 from schemas.slo import MILLION
 from schemas.specs import SpecSet
 from stream.core import cause as diagnosis
-from stream.core import desk, facts, fleet
+from stream.core import desk, facts, fleet, orders
 from stream.core.desk import Desk
 from stream.core.sight import Sight
 from stream.shard import ShardState, TargetState
@@ -45,17 +44,19 @@ def pursue(
         detail = f"autonomy of {held.mitigation.name} for {incident.tenant} is observe"
         refuse(incident, Refusal(RefusalReason.NOT_ALLOWED, False, {}, detail), held, out)
         return
+    plan = suggested_id(incident, chosen)
+    said = _word(shard, plan, out)
+    if said is not None and not said.approve:
+        detail = f"{said.by} rejected it: {said.reason}"
+        refuse(incident, Refusal(RefusalReason.REJECTED, True, {}, detail), None, out)
+        return
     word: PlanDecided | None = None
     watch = _watch(incident, int(sight.freshness_ms[lane]), chosen)
     if chosen.autonomy is not Autonomy.AUTO or not watch.deadline.provable:
         suggest(incident, chosen, cause, watch.deadline.provable, out)
-        word = _word(shard, incident, out) if chosen.autonomy in (Autonomy.APPROVE, Autonomy.AUTO) else None
+        word = said if chosen.autonomy in (Autonomy.APPROVE, Autonomy.AUTO) else None
         if word is None:
             out.move(incident, Happening.HELD_BACK)
-            return
-        if not word.approve:
-            detail = f"{word.by} rejected it: {word.reason}"
-            refuse(incident, Refusal(RefusalReason.REJECTED, True, {}, detail), None, out)
             return
     unprovable = _unprovable(incident)
     if unprovable:
@@ -74,12 +75,18 @@ def pursue(
 
 def choose(specs: SpecSet, incident: Incident, cause: Cause) -> Chosen | Nothing:
     """The course that is next for this incident."""
-    tried = [
-        Tried(frozenset((step.mitigation, step.target) for step in attempt.steps), attempt.kept)
-        for attempt in incident.attempts
-    ]
+    tried = [tried_before(attempt) for attempt in incident.attempts]
     amplifiers = [Amplifier(name) for name in incident.amplifiers]
     return choice.choose(specs, Entity(*incident.entity), cause, amplifiers, tried)
+
+
+def tried_before(attempt: Attempt, *, whole: bool = False) -> Tried:
+    """An attempt as the choice sees it; `whole` as if it were let stand now."""
+    kept = [step for step in attempt.standing if whole or step.confirm_sent_ms is not None]
+    return Tried(
+        frozenset((step.mitigation, step.target) for step in attempt.steps),
+        frozenset((step.mitigation, step.target) for step in kept),
+    )
 
 
 def suggest(incident: Incident, chosen: Chosen, cause: Cause, provable: bool, out: Desk) -> None:
@@ -105,8 +112,9 @@ def suggest(incident: Incident, chosen: Chosen, cause: Cause, provable: bool, ou
 
 def suggested_id(incident: Incident, chosen: Chosen) -> str:
     """Names the plan by what it would change, so that a word on one is no word on another."""
-    shown = [canonical.dumps({**step.mitigation.fields(), "target": step.target.id}).decode() for step in chosen.steps]
-    return desk.plan_id(incident.id, len(incident.attempts), *shown)
+    return desk.plan_id(
+        incident.id, len(incident.attempts), *(orders.terms(step.mitigation, step.target) for step in chosen.steps)
+    )
 
 
 def refuse(incident: Incident, refusal: Refusal, change: Change | None, out: Desk) -> None:
@@ -138,51 +146,13 @@ def counts(incident: Incident) -> ask.Counts:
     return ask.Counts(incident.start_s, np.array(incident.good, np.int64), np.array(incident.total, np.int64))
 
 
-def order_step(
-    shard: ShardState, specs: SpecSet, incident: Incident, attempt: Attempt, step: Step, out: Desk
-) -> Refusal | None:
-    """Orders one step of a plan that is under way, unless the leave for it was taken away meanwhile."""
-    mitigation = next((one for one in specs.mitigations if one.name == step.mitigation), None)
-    if mitigation is None or not any(one.id == step.target for one in specs.targets):
-        return Refusal(RefusalReason.NOT_ALLOWED, True, {}, f"{step.mitigation} or its target left the spec set")
-    for scope in guard.switch_scopes(incident.environment, incident.tenant, step.mitigation):
-        if shard.switches.get(scope, (False, 0))[0]:
-            return Refusal(RefusalReason.KILL_SWITCH, True, {}, f"kill switch {scope} is on")
-    leave = choice.autonomy(specs, incident.environment, incident.tenant, step.mitigation)
-    if leave is not Autonomy.AUTO and not (attempt.approved_by and leave is Autonomy.APPROVE):
-        detail = f"autonomy of {step.mitigation} for {incident.tenant} is {leave.value} by now"
-        return Refusal(RefusalReason.NOT_ALLOWED, True, {}, detail)
-    target = shard.targets.setdefault(step.target, TargetState())
-    target.applied_ms.append(out.now_ms)
-    target.standing = step.command
-    out.apply(incident, attempt, step, mitigation, specs.limits.not_after_ms)
-    return None
-
-
-def step_row(specs: SpecSet, step: Step) -> StepRow | None:
-    """A step as events carry it; None where its mitigation has left the spec set."""
-    mitigation = next((one for one in specs.mitigations if one.name == step.mitigation), None)
-    if mitigation is None:
-        return None
-    return StepRow(
-        command=step.command,
-        mitigation=step.mitigation,
-        actuator=step.actuator,
-        target=step.target,
-        parameter=step.parameter,
-        action=mitigation.action,
-        minimum=mitigation.minimum,
-        maximum=mitigation.maximum,
-        degrades=mitigation.degrades,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Watch:
     """How a plan will be judged: the burn before, and how long its seconds are counted."""
 
     before: ask.Before
     settle_ms: int
+    rollout_ms: int
     deadline: verdict_deadline.Deadline
 
 
@@ -192,7 +162,7 @@ def _watch(incident: Incident, freshness_ms: int, chosen: Chosen) -> Watch:
     rollout_ms = sum(one.rollout_ms for one in mitigations) + (len(mitigations) - 1) * STEP_MS
     before = _before(incident)
     p0 = ask.p0_ppm(incident.target_ppm, incident.tier_factor_milli)
-    return Watch(before, settle_ms, verdict_deadline.plan(p0, before, freshness_ms, rollout_ms, settle_ms))
+    return Watch(before, settle_ms, rollout_ms, verdict_deadline.plan(p0, before, freshness_ms, rollout_ms, settle_ms))
 
 
 def _order(
@@ -211,14 +181,23 @@ def _order(
     attempt = Attempt(
         plan=suggested_id(incident, chosen),
         steps=[
-            Step(number, row.command, row.mitigation, row.actuator, row.target, row.parameter)
-            for number, row in enumerate(rows)
+            Step(
+                number,
+                row.command,
+                row.mitigation,
+                row.actuator,
+                row.target,
+                row.parameter,
+                orders.terms(change.mitigation, change.target),
+            )
+            for number, (row, change) in enumerate(zip(rows, chosen.steps, strict=True))
         ],
         lift=chosen.lift.value,
         decided_ms=out.now_ms,
         watch_ms=deadline.watch_ms,
         confirm_ms=confirm_ms,
         settle_ms=watch.settle_ms,
+        rollout_ms=watch.rollout_ms,
         tier_factor_milli=incident.tier_factor_milli,
         before=asdict(before),
         approved_by=approved_by,
@@ -228,7 +207,7 @@ def _order(
     _forget_old(shard, specs.limits.cooldown_s * 1000, out.now_ms)
     incident.refusal = ""
     _tell_plan(incident, attempt, cause, rows, deadline, before, out)
-    refusal = order_step(shard, specs, incident, attempt, attempt.steps[0], out)
+    refusal = orders.order_step(shard, specs, incident, attempt, attempt.steps[0], out)
     assert refusal is None, "a step was chosen from this very spec set, and the guard has let it pass"
     out.move(incident, Happening.ORDERED)
 
@@ -301,7 +280,7 @@ def question(incident: Incident, attempt: Attempt, extended_ms: int) -> ask.Ques
         tier_factor_milli=attempt.tier_factor_milli,
         live_ms=attempt.live_ms,
         settle_ms=attempt.settle_ms,
-        deadline_ms=attempt.decided_ms + attempt.watch_ms + extended_ms,
+        deadline_ms=max(attempt.decided_ms, attempt.live_ms - attempt.rollout_ms) + attempt.watch_ms + extended_ms,
         before=ask.Before(**attempt.before),
         slow_page_factor_milli=min(
             SLOW_PAGE_MILLI, attempt.tier_factor_milli, MILLION * 1000 // (MILLION - target_ppm) - 1
@@ -309,11 +288,12 @@ def question(incident: Incident, attempt: Attempt, extended_ms: int) -> ask.Ques
     )
 
 
-def _word(shard: ShardState, incident: Incident, out: Desk) -> PlanDecided | None:
-    """An operator's word on the plan that is suggested for this incident, while it holds."""
-    raw = shard.words.get(incident.suggested)
+def _word(shard: ShardState, plan: str, out: Desk) -> PlanDecided | None:
+    """An operator's word on a plan, while it holds; a no holds as long as the incident."""
+    raw = shard.words.get(plan)
     decided = PlanDecided.read(raw) if raw else None
-    return decided if decided is not None and out.now_ms <= decided.expires_ms else None
+    holds = decided is not None and (not decided.approve or out.now_ms <= decided.expires_ms)
+    return decided if holds else None
 
 
 def _unprovable(incident: Incident) -> Refusal | None:

@@ -93,7 +93,7 @@ def late(incident: Incident, step: Step, outcome: Outcome, out: Desk) -> None:
         return
     if outcome.status is OutcomeStatus.REVERTED and step.asked_by:
         return  # as a person wanted it
-    out.hand_over(incident, outcome.reason.value, tried(outcome), not is_gone(outcome))
+    out.hand_over(incident, outcome.reason.value, tried(outcome), step.stands)
 
 
 def tried(outcome: Outcome) -> str:
@@ -129,6 +129,21 @@ def overdue(shard: ShardState, specs: SpecSet, incident: Incident, out: Desk) ->
         freeze(shard.targets[step.target], step.command, out.now_ms)
         detail = f"nobody said what became of command {step.command} of target {step.target}"
         out.hand_over(incident, "no_answer", detail, True)
+    for step in _unheard(incident, specs.limits.not_after_ms + ANSWER_MS_MAX, out.now_ms):
+        step.unknown = True
+        freeze(shard.targets.setdefault(step.target, TargetState()), step.command, out.now_ms)
+        detail = f"nobody said whether {step.mitigation} of target {step.target} was taken back"
+        out.hand_over(incident, "no_answer", detail, True)
+
+
+def _unheard(incident: Incident, limit_ms: int, now_ms: int) -> list[Step]:
+    """Steps that a person wanted back and of which nothing was heard."""
+    return [
+        step
+        for attempt in incident.attempts
+        for step in attempt.standing
+        if step.asked_by and not step.unknown and step.revert_ms is not None and now_ms - step.revert_ms > limit_ms
+    ]
 
 
 def settle_closed(shard: ShardState, specs: SpecSet, out: Desk) -> None:

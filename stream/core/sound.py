@@ -13,10 +13,14 @@ def unsound(specs: SpecSet) -> str:
         if wrong:
             return f"objective {slo.name} of {slo.sli.service}: {wrong}"
     known = {mitigation.name for mitigation in specs.mitigations}
+    if len(known) < len(specs.mitigations) or len({one.id for one in specs.targets}) < len(specs.targets):
+        return "two mitigations or two targets have one name"
     for runbook in specs.runbooks:
         for course in runbook.courses:
             if not 0 < len(course.steps) <= STEPS_MAX:
                 return f"a course for {runbook.cause.value} has {len(course.steps)} steps, not 1 to {STEPS_MAX}"
+            if len(set(course.steps)) < len(course.steps):
+                return f"a course for {runbook.cause.value} names a mitigation twice"
         for name in runbook.mitigations:
             if name not in known:
                 return f"the runbook for {runbook.cause.value} names the mitigation {name}, which the set does not hold"

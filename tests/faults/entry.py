@@ -3,7 +3,7 @@
     python -m tests.faults.entry detect [--engine tests.faults.counting] [--point commit --nth 3 [--after]]
 
 Points: `send` and `commit` are those of all aiokafka producers, `ack` is Faust's. With `--after` the call takes
-effect first.
+effect first. With `--topic douse.commands` only sends to topics whose name ends so are counted.
 """
 
 import argparse
@@ -27,14 +27,16 @@ POINTS: dict[str, tuple[type, str]] = {
 }
 
 
-def arm(point: str, nth: int, after: bool) -> None:
+def arm(point: str, nth: int, after: bool, topic: str = "") -> None:
     """The n-th call of the point in this process is its last, before or after it took effect."""
     owner, name = POINTS[point]
     original = getattr(owner, name)
     calls = 0
 
-    def count() -> bool:
+    def count(*args: Any) -> bool:
         nonlocal calls
+        if topic and not args[1].endswith(topic):
+            return False
         calls += 1
         return calls == nth
 
@@ -44,10 +46,10 @@ def arm(point: str, nth: int, after: bool) -> None:
         setattr(owner, name, _awaited(original, count, after))
 
 
-def _plain(original: Callable[..., Any], last: Callable[[], bool], after: bool) -> Callable[..., Any]:
+def _plain(original: Callable[..., Any], last: Callable[..., bool], after: bool) -> Callable[..., Any]:
     @functools.wraps(original)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        dying = last()
+        dying = last(*args)
         if dying and not after:
             _die()
         result = original(*args, **kwargs)
@@ -58,10 +60,10 @@ def _plain(original: Callable[..., Any], last: Callable[[], bool], after: bool) 
     return wrapped
 
 
-def _awaited(original: Callable[..., Any], last: Callable[[], bool], after: bool) -> Callable[..., Any]:
+def _awaited(original: Callable[..., Any], last: Callable[..., bool], after: bool) -> Callable[..., Any]:
     @functools.wraps(original)
     async def wrapped(*args: Any, **kwargs: Any) -> Any:
-        dying = last()
+        dying = last(*args)
         if dying and not after:
             _die()
         result = await original(*args, **kwargs)
@@ -83,9 +85,10 @@ def main() -> int:
     parser.add_argument("--point", choices=sorted(POINTS))
     parser.add_argument("--nth", type=int, default=1)
     parser.add_argument("--after", action="store_true")
+    parser.add_argument("--topic", default="")
     wanted = parser.parse_args()
     if wanted.point:
-        arm(wanted.point, wanted.nth, wanted.after)
+        arm(wanted.point, wanted.nth, wanted.after, wanted.topic)
     app = importlib.import_module(f"stream.apps.{wanted.kind}")
     if wanted.engine:
         engine = importlib.import_module(wanted.engine)

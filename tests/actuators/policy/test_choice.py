@@ -67,7 +67,9 @@ def choose(
     **changed: Any,
 ) -> tuple[str, ...]:
     """Mitigation and target of each step, then the plan's autonomy; or the reason for none."""
-    before = [Tried(frozenset({change})) for change in tried] + [Tried(frozenset({change}), True) for change in kept]
+    before = [Tried(frozenset({change})) for change in tried] + [
+        Tried(frozenset({change}), frozenset({change})) for change in kept
+    ]
     found = choice.choose(specs(**changed), ENTITY, cause, amplifiers, before)
     match found:
         case Chosen():

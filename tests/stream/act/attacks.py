@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from schemas import envelope
 from schemas.commands import Command, CommandKind, OutcomeReason
 from schemas.envelope import Event, Headers
+from stream.act import progress
 from tests.actuators import commands
 
 TRUSTED, FOREIGN = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
@@ -22,6 +23,14 @@ KEYS = {KEYID: TRUSTED.public_key()}
 TRUE = "c1"
 """The id of the true command, which no attack may use up."""
 R = OutcomeReason
+SHARED, GLOBEX_MAY = "shared", "shed"
+"""A target of acme and globex, and the one mitigation that globex gives leave for."""
+PLACE: Mapping[str, Any] = {
+    "plan": "q", "step": 1, "revision": 2, "attempt": 1, "index": 1, "journal_offset": 11, "incident": "j", "shard": 4,
+    "decided_ms": commands.DECIDED_MS + 1_000,
+}  # fmt: skip
+"""Where another step of another plan stands."""
+YEAR_MS = 365 * 86_400_000
 LOOK_ALIKE = str.maketrans({"a": "а", "c": "с", "e": "е", "o": "о", "p": "р"})  # Cyrillic
 PATHS = ("../{}", "{}/../{}", "/etc/{}", "{}\x00", "file:///{}", "~/{}", "{}.toml", "./{}", "$({})", "{};id", "{}\n{}")
 WILD = ("*", "", "%", ".*", "?", "{}*", "*{}", "[a-z]*", "all", "null")
@@ -149,6 +158,39 @@ def expired(by: Attacker) -> Attack:
     return Attack("expired", *record(data), frozenset({R.NOT_AFTER}), age_ms=age_ms, forged=False)
 
 
+def copied(by: Attacker) -> Attack:
+    """An old order that nobody here has seen, signed as it was, written again: the broker's time of the copy is new."""
+    name, old_ms = by.fresh(), by.draw.choice([10_001, 3_600_000, YEAR_MS, by.draw.randint(10_001, YEAR_MS)])
+    data = true(name, applies=name).fields()
+    written_ms = data["decided_ms"] + old_ms
+    fetched_ms = written_ms + by.draw.choice([-3_600_000, 0, 50, 3_600_000])  # the host's clock is another
+    waited_ms = progress.age_ms_at_fetch(written_ms, fetched_ms, fetched_ms - by.draw.randint(0, 300))
+    age_ms = progress.order_age_ms(waited_ms, written_ms, data["decided_ms"])
+    return Attack("an old order copied", *record(data), frozenset({R.NOT_AFTER}), age_ms=age_ms, forged=False)
+
+
+def rearranged(by: Attacker) -> Attack:
+    """Two true steps: one under the other's signature, or with its place in the plan exchanged for the other's."""
+    one = true(name := by.fresh(), applies=name).fields()
+    other = {**one, **PLACE, "command": (name := by.fresh()), "applies": name}
+    headers, value = record(one)
+    if by.draw.random() < 0.3:
+        _, value = record(other)
+    else:
+        names = by.draw.sample([*PLACE, "command", "applies"], by.draw.randint(1, 4))
+        _, value = record({**one, **{each: other[each] for each in names}})
+    return Attack("a step in another's place", headers, value, frozenset({R.BAD_SIGNATURE, R.MALFORMED}))
+
+
+def shared(by: Attacker) -> Attack:
+    """A target of two tenants, each of which gives leave for what the other does not."""
+    tenant, mitigation = by.draw.choice(["acme", "globex"]), by.draw.choice(["raise-pool", GLOBEX_MAY])
+    name = by.fresh()
+    data = true(name, applies=name, target=SHARED, tenant=tenant, mitigation=mitigation).fields()
+    reasons = frozenset({R.TENANT_NOT_ALLOWED, R.MITIGATION_NOT_ALLOWED})
+    return Attack("shared, without the other's leave", *record(data), reasons, key=b"host/shared", forged=False)
+
+
 def forbidden(by: Attacker) -> Attack:
     """The command key's owner names what is not for him, or something that looks like it."""
     fields = {
@@ -235,5 +277,6 @@ def headless(by: Attacker) -> Attack:
 
 
 KINDS: tuple[Callable[[Attacker], Attack], ...] = (
-    unsigned, swapped, moved, replayed, expired, forbidden, huge, words, foreign, malformed, headless,
+    unsigned, swapped, moved, replayed, expired, copied, rearranged, shared, forbidden, huge, words, foreign, malformed,
+    headless,
 )  # fmt: skip

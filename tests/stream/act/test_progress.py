@@ -1,6 +1,6 @@
 """How old a command is, and how far the topic is answered for."""
 
-from stream.act.progress import Progress, age_ms_at_fetch
+from stream.act.progress import Progress, age_ms_at_fetch, order_age_ms
 
 HOUR_MS = 3_600_000
 
@@ -19,6 +19,11 @@ def test_what_waited_while_act_was_away_is_as_old_as_the_clocks_say() -> None:
 def test_an_age_is_never_negative() -> None:
     assert age_ms_at_fetch(2, 1, None) == 0
     assert age_ms_at_fetch(1, 2, 3) == 0
+
+
+def test_the_copy_of_an_old_order_is_as_old_as_its_decision_however_new_its_record_is() -> None:
+    assert order_age_ms(waited_ms=100, record_ms=10 * HOUR_MS, decided_ms=9 * HOUR_MS) == HOUR_MS + 100
+    assert order_age_ms(waited_ms=100, record_ms=10, decided_ms=20) == 100, "no order is younger than its record"
 
 
 def test_a_partition_is_done_up_to_the_first_offset_in_work() -> None:
