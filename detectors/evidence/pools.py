@@ -96,13 +96,15 @@ def add(
     series.touch(rows)
 
 
-def next_s(series: Series, row: int, slower_s: int) -> int:
+def next_s(series: Series, row: int, slower_s: int, slowest_s: int) -> int:
     """When the pool of `row` should tell again by its own pace, a quarter late; -1 where it tells every `slower_s`
-    seconds or more often, or has told once only."""
+    seconds or more often. One that has told once only may be as slow as `slowest_s`."""
     ring = series.rings["gauge"]
     slots = ring.slots(ring.oldest, ring.head)
     told = np.flatnonzero(np.isfinite(ring.values[slots, :, row]).any(axis=1))
-    gap_s = int(told[-1] - told[-2]) if len(told) > 1 else 0
+    if not len(told):
+        return -1
+    gap_s = int(told[-1] - told[-2]) if len(told) > 1 else slowest_s
     return ring.oldest + int(told[-1]) + 5 * gap_s // 4 if gap_s > slower_s else -1
 
 

@@ -16,6 +16,7 @@ from stream.shard import ShardState
 REFRESH_MS = 1_000  # until something is decided: a retry storm builds up within seconds
 PATIENCE_MS = 5_000  # metrics come every half second to second; five seconds are enough samples to say "not known" on
 PACE_S = 10  # what tells more often has told of the incident by now
+SLOWEST_S = 60  # an SDK's default
 METRICS_MS_MAX = 75_000  # an SDK's metrics come every minute by default; those that are later are not waited for
 ASK_AGAIN_MS = 5_000
 ANSWER_MS_MAX = 60_000  # nothing is changed for a cause that was last seen longer ago; long enough for one revert
@@ -47,7 +48,7 @@ def _may_still_come(shard: ShardState, sight: Sight, incident: Incident, lane: i
     if waited_ms < max(PATIENCE_MS, int(sight.freshness_ms[lane])):
         return True
     of_entity = shard.pools.groups.get(incident.entity, ())
-    due_s = max((pools.next_s(shard.pools, place, PACE_S) for place in of_entity), default=-1)
+    due_s = max((pools.next_s(shard.pools, place, PACE_S, SLOWEST_S) for place in of_entity), default=-1)
     late_ms = max(PATIENCE_MS, int(sight.freshness_ms[lane]))
     return waited_ms < METRICS_MS_MAX and sight.now_ms < due_s * 1000 + late_ms
 

@@ -220,3 +220,16 @@ def test_points_outside_of_the_ring_move_the_memory_but_count_nowhere() -> None:
     series = table()
     add(series, timeouts(9_000, 100), timeouts(9_500, 400), timeouts(9_990, 410))
     assert read(series, 0).timeouts == 10
+
+
+def told_at(*seconds: int) -> Series:
+    series = table()
+    add(series, *(Point(Quantity.USED, second, 1.0) for second in seconds))
+    return series
+
+
+def test_a_pool_that_tells_rarely_is_due_by_its_own_pace() -> None:
+    assert pools.next_s(told_at(HEAD_S - 90, HEAD_S - 30), 0, 10, 60) == HEAD_S - 30 + 75
+    assert pools.next_s(told_at(HEAD_S - 30), 0, 10, 60) == HEAD_S - 30 + 75, "it may be as slow as the slowest"
+    assert pools.next_s(told_at(HEAD_S - 2, HEAD_S - 1), 0, 10, 60) == -1, "what tells often has told by now"
+    assert pools.next_s(table(), 0, 10, 60) == -1
