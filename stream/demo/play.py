@@ -24,6 +24,7 @@ READY_S_MAX = 90.0
 # watched for 22 s, a confirmation takes up to 60 s, and so does each of two trials.
 END_S_MAX = 300.0
 SLOWER = {"fast": 1.0, "default": 3.0}  # exports every 60 s have everything wait for the next one
+HISTORY_S = {"fast": 0.0, "default": 130.0}  # two exports of metrics: without a before nothing can be compared with it
 UNTOUCHED_S = 5.0  # for so long nothing may happen where nothing should
 PERTURBED_S = 1.5  # as long as a checkpoint of a database takes; a cured storm does not forgive it
 SLOW_PARTNER_MS = 2_000.0
@@ -87,6 +88,7 @@ async def ready(stage: Stage, feed: Feed) -> None:
 
     limit_s = READY_S_MAX * SLOWER[stage.world.telemetry]
     await until(calm, "telemetry of all tenants is fresh and douse may act", limit_s)
+    await asyncio.sleep(HISTORY_S[stage.world.telemetry])
 
 
 async def snapshot(stage: Stage, feed: Feed) -> Snapshot:
