@@ -143,6 +143,8 @@ class Incident:
     joined: str | None = None
     cause: str | None = None
     cause_at_ms: int = 0
+    refreshed_ms: int = 0
+    """When a known cause was last looked at anew."""
     amplifiers: list[str] = field(default_factory=list)
     use_ratio_milli: int = 1_000
     """How long connections are held by the latest diagnosis, over their usual time."""

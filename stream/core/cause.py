@@ -13,7 +13,10 @@ from stream.core.desk import Desk
 from stream.core.sight import Sight
 from stream.shard import ShardState
 
-REFRESH_MS = 1_000  # until something is decided: a retry storm builds up within seconds
+REFRESH_MS = 1_000  # a retry storm builds up within seconds
+REFRESH_LATE_MS = 30_000  # of one that a person looks at meanwhile
+YOUNG_MS = 15_000
+REFRESHES_MAX = 2  # a tick, of 50 ms each at most
 PATIENCE_MS = 5_000  # metrics come every half second to second; five seconds are enough samples to say "not known" on
 PACE_S = 10  # what tells more often has told of the incident by now
 SLOWEST_S = 60  # an SDK's default
@@ -28,18 +31,30 @@ def ask(shard: ShardState, sight: Sight, incident: Incident, lane: int, out: Des
     known = Cause(incident.cause) if incident.cause else None
     if sight.data_state(lane) is DataState.STALE:  # what is missing must not look like the absence of evidence
         return known
-    again_ms = REFRESH_MS if known not in (None, Cause.UNKNOWN) else ASK_AGAIN_MS
-    if known is not None and sight.now_ms - incident.cause_at_ms < again_ms:
+    named = known not in (None, Cause.UNKNOWN)
+    if known is Cause.UNKNOWN and sight.now_ms - incident.cause_at_ms < ASK_AGAIN_MS:
+        return known
+    if named and not _is_due(sight, incident, out):
         return known
     if incident.entity not in shard.entities.index or not _seconds(sight, incident, lane):
         return known
     found = _diagnose(shard, sight, incident, lane)
-    if known not in (None, Cause.UNKNOWN):
+    if named:
+        incident.refreshed_ms = sight.now_ms
+        out.refreshes += 1
         _amplified(shard, sight, incident, found, out)
         return known
     if found.cause is Cause.UNKNOWN and known is None and _may_still_come(shard, sight, incident, lane):
         return None
     return _told(shard, sight, incident, found, out)
+
+
+def _is_due(sight: Sight, incident: Incident, out: Desk) -> bool:
+    """Is a cause that is known looked at anew? Only where a plan depends on it, and of many incidents at once in turn:
+    a diagnosis takes up to 50 ms."""
+    young = sight.now_ms - incident.opened_ms < YOUNG_MS
+    since_ms = sight.now_ms - max(incident.refreshed_ms, incident.cause_at_ms)
+    return incident.acts and out.refreshes < REFRESHES_MAX and since_ms >= (REFRESH_MS if young else REFRESH_LATE_MS)
 
 
 def _may_still_come(shard: ShardState, sight: Sight, incident: Incident, lane: int) -> bool:

@@ -21,6 +21,8 @@ class Desk:
     def __init__(self, shard: int, offset: int, now_ms: int, figures: Callable[[Incident], Mapping[str, Any]]) -> None:
         self.shard, self.offset, self.now_ms, self.figures = shard, offset, now_ms, figures
         self.effects: list[Publish] = []
+        self.refreshes = 0
+        """Known causes that were looked at anew at this tick: there is a limit to them."""
 
     @property
     def source(self) -> str:

@@ -5,6 +5,7 @@ Pure: what a door says depends on the record, the spec set and the trusted keys 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
@@ -23,6 +24,7 @@ from stream import control
 from stream.reach import Stored
 
 OUTCOME = "dev.douse.outcome"
+Columns = TypeVar("Columns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,39 +62,28 @@ Door = Callable[[Incoming], Content]
 
 def spans(plan: Plan) -> Door:
     """The door for OTLP spans."""
-
-    def enter(incoming: Incoming) -> Content:
-        payload = incoming.stored.value or b""
-        columns = otlp_spans.decode(payload)
-        if isinstance(columns, Rejected):
-            return _refused(columns)
-        return _bounded(observe.spans(columns, plan, _source(incoming, payload), _tenant(incoming)))
-
-    return enter
+    return _otlp(otlp_spans.decode, observe.spans, plan)
 
 
 def logs(plan: Plan) -> Door:
     """The door for OTLP logs."""
-
-    def enter(incoming: Incoming) -> Content:
-        payload = incoming.stored.value or b""
-        columns = otlp_logs.decode(payload)
-        if isinstance(columns, Rejected):
-            return _refused(columns)
-        return _bounded(observe.logs(columns, plan, _source(incoming, payload), _tenant(incoming)))
-
-    return enter
+    return _otlp(otlp_logs.decode, observe.logs, plan)
 
 
 def metrics(plan: Plan) -> Door:
     """The door for OTLP metrics."""
+    return _otlp(otlp_metrics.decode, observe.metrics, plan)
 
+
+def _otlp(
+    decode: Callable[[bytes], Columns | Rejected], reduce: Callable[[Columns, Plan, Source, str], Reduced], plan: Plan
+) -> Door:
     def enter(incoming: Incoming) -> Content:
         payload = incoming.stored.value or b""
-        columns = otlp_metrics.decode(payload)
+        columns = decode(payload)
         if isinstance(columns, Rejected):
             return _refused(columns)
-        return _bounded(observe.metrics(columns, plan, _source(incoming, payload), _tenant(incoming)))
+        return _bounded(reduce(columns, plan, _source(incoming, payload), _tenant(incoming)))
 
     return enter
 

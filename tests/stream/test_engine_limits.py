@@ -134,3 +134,15 @@ def test_a_snapshot_of_an_older_version_is_refused() -> None:
     segments["manifest"] = segments["manifest"].replace(b'"version":3', b'"version":2')
     with pytest.raises(shard.Mismatch, match="version 2, this build reads 3"):
         shard.restore(0, 1, segments)
+
+
+def test_a_known_cause_is_looked_at_anew_seldom_and_only_where_a_plan_depends_on_it() -> None:
+    world = burning(Timeline(spec_set=specs(Autonomy.SUGGEST)), 30)
+    looks: dict[str, set[int]] = {"availability": set(), "latency": set()}
+    for _ in range(120):
+        world.run(1, **BURN)
+        for one in world.state.incidents.values():
+            assert one.cause == "pool_exhausted"
+            looks[one.slo].add(one.refreshed_ms)
+    assert 4 <= len(looks["availability"]) <= 6, "every thirty seconds"
+    assert looks["latency"] == {0}, "it only reports"
