@@ -17,17 +17,14 @@ pytestmark = [pytest.mark.broker, pytest.mark.proof]
 
 # What has the same runbook and the same limits shares an evening; two cores carry five victims of two attempts.
 EVENINGS = [
-    ("acme",),
+    ("acme", "approve"),
     ("pool", "database", "unknown", "deaf", "placebo"),
-    ("leak", "dependency"),
-    ("approve",),
+    ("shared-target", "leak", "dependency", "calm"),
     ("lift",),
-    ("shared-target",),
     ("storm",),
     ("story",),
     ("harmful",),
     ("orphan",),
-    ("calm",),
 ]
 
 
