@@ -110,6 +110,7 @@ def rigged(bootstrap: str, prefix: str, folder: Path, applies_per_hour: int = 10
             name = "host"
             ledger = "state/ledger"
             applies_per_hour = {applies_per_hour}
+            applies_per_hour_target = {applies_per_hour}
             command_keys = ["keys/command.pub"]
             [[allow]]
             tenant = "acme"
