@@ -54,7 +54,7 @@ scenarios: $(READY) ## acme five times, the other scenarios once, and the table 
 	$(BIN)/python -m benchmarks.scenarios
 
 faults: $(READY) ## the kill and pause matrix, long
-	for turn in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/pytest -q --timeout 900 -m proof tests/faults tests/stream/detect; done
+	for turn in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/pytest -q --timeout 900 -m proof tests/faults tests/stream/detect tests/stream/test_engine_random.py; done
 
 fuzz: $(READY) ## every property of the core on a hundred times as many cases
 	$(PYTEST) --hypothesis-profile fuzz -m "not broker and not proof" tests/schemas tests/detectors tests/actuators
