@@ -26,6 +26,7 @@ from schemas.commands import Command, Outcome, OutcomeReason, OutcomeStatus
 
 VERSION = "1"
 HOUR_MS = 3_600_000
+RESTORE_MS_MAX = HOUR_MS  # a trial asks for a minute or two, and waits some more for telemetry
 KEEP_MS = 30 * 24 * HOUR_MS  # commands live 7 days on their topic; later an id comes back only with bad intent
 SALT_BYTES = 32
 UNSENT_MAX = 500  # in one go: some MB of outcomes
@@ -44,6 +45,7 @@ CREATE TABLE IF NOT EXISTS outcomes (
     time_ms INTEGER NOT NULL, sent INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS outcomes_command ON outcomes (command);
 CREATE TABLE IF NOT EXISTS spent (command TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lifted (command TEXT PRIMARY KEY, lifted_ms INTEGER, restored_by TEXT);
 CREATE TABLE IF NOT EXISTS kills (
     scope TEXT PRIMARY KEY, is_on INTEGER NOT NULL, time_ms INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS frozen (
@@ -162,8 +164,10 @@ class Ledger:
         )
         return [_entry(row) for row in rows]
 
-    def intend(self, command: Command, target: FileTarget, change: Change, accepted: Instant) -> Entry:
-        """Write down a change before anything is touched."""
+    def intend(
+        self, command: Command, target: FileTarget, change: Change, accepted: Instant, restores: str | None = None
+    ) -> Entry:
+        """Write down a change before anything is touched, and the one that it restores: that one is used up then."""
         assert command.confirm_ms is not None
         due = deadline.after(accepted, command.confirm_ms)
         row = (
@@ -174,11 +178,18 @@ class Ledger:
         )  # fmt: skip
         with self._transaction() as base:
             base.execute(f"INSERT INTO changes VALUES ({','.join('?' * len(row))})", row)
+            base.execute("UPDATE lifted SET restored_by = ? WHERE command = ?", (command.command, restores))
         return Entry(command, target, State.OPEN, change, accepted.wall_ms, due, None)
 
     def begin_taking_back(self, command: str, word: Command | None) -> None:
         """Write down that the change of this apply is being taken back, and on whose word."""
         with self._transaction() as base:
+            if word is not None:
+                base.execute(
+                    "INSERT OR IGNORE INTO lifted SELECT command, NULL, NULL FROM changes "
+                    f"WHERE command = ? AND state = ? AND NOT {_RESTORING}",
+                    (command, State.CONFIRMED),
+                )
             _move(base, command, State.TAKING_BACK)
             body = None if word is None else canonical.dumps(word.fields())
             base.execute("UPDATE changes SET word_json = ? WHERE command = ?", (body, command))
@@ -198,6 +209,7 @@ class Ledger:
             elif state is State.REVERTED:
                 key = (entry.target.id, entry.command.command)
                 base.execute("DELETE FROM frozen WHERE target = ? AND command = ?", key)
+                base.execute("UPDATE lifted SET lifted_ms = ? WHERE command = ?", (time_ms, entry.command.command))
         return said
 
     def answer(self, outcome: Outcome, time_ms: int, *, known: bool = True) -> Outcome:
@@ -239,13 +251,23 @@ class Ledger:
         return int(row[0])
 
     def applies_of(self, target: str, now_ms: int) -> tuple[int, int | None]:
-        """Changes of one target accepted within the hour, and the time of the last one; None for none."""
+        """Changes of one target accepted within the hour, without restored ones; and the time of the last of all."""
         row = self._one(
-            "SELECT count(*), max(accepted_ms) FROM changes WHERE target = ? AND accepted_ms > ?",
-            target, now_ms - HOUR_MS,
+            f"SELECT count(*) FILTER (WHERE accepted_ms > ? AND NOT {_RESTORING}), max(accepted_ms) FROM changes "
+            "WHERE target = ?",
+            now_ms - HOUR_MS, target,
         )  # fmt: skip
         assert row is not None
         return int(row[0]), None if row[1] is None else int(row[1])
+
+    def lifted(self, target: str, now_ms: int) -> Entry | None:
+        """The target's last change, if it stood confirmed until a command took it back lately; until it is restored."""
+        row = self._one(
+            f"SELECT {_COLUMNS} FROM changes JOIN lifted USING (command) WHERE state = ? AND restored_by IS NULL "
+            "AND lifted_ms BETWEEN ? AND ? AND changes.rowid = (SELECT max(rowid) FROM changes WHERE target = ?)",
+            State.REVERTED, now_ms - RESTORE_MS_MAX, now_ms, target,
+        )  # fmt: skip
+        return None if row is None else _entry(row)
 
     def frozen(self, target: str) -> str | None:
         """Why this target is not touched."""
@@ -287,6 +309,7 @@ class Ledger:
             base.execute("DELETE FROM outcomes WHERE sent = 1 AND time_ms < ?", (before,))
             settled = (before, State.REVERTED, State.FAILED)
             base.execute("DELETE FROM changes WHERE accepted_ms < ? AND state IN (?, ?)", settled)
+            base.execute("DELETE FROM lifted WHERE command NOT IN (SELECT command FROM changes)")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -317,6 +340,7 @@ _COLUMNS = (
     "order_json, target_json, state, before_json, after_json, raw_before, pre_image, post_image, diff, accepted_ms, "
     "boot_id, deadline_boot_ms, deadline_wall_ms, wait_ms, word_json"
 )
+_RESTORING = "command IN (SELECT restored_by FROM lifted WHERE restored_by IS NOT NULL)"
 
 
 def outcome_id(command: str, status: OutcomeStatus, reason: OutcomeReason) -> str:

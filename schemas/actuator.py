@@ -136,7 +136,7 @@ class Actuator(Model):
     applies_per_hour_target: Annotated[int, Field(ge=0)] = 6
     """Of one target, whichever shard orders it: only its own actuator sees all of them."""
     cooldown_s: Annotated[int, Field(ge=0, le=86_400)] = 0
-    """Rest of a target after a change; 0: none, since a trial may have to put back at once what it took away."""
+    """Rest of a target after a change; 0: none. What was taken back on trial is put in place again without it."""
     targets: Annotated[tuple[FileTarget, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

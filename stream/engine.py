@@ -150,7 +150,10 @@ def _control(state: ShardState, signed: Signed, offset: int) -> None:
 
 def _switch(state: ShardState, kill: KillDecided) -> None:
     """The newest that was signed counts, and "on" of two of one time: an old switch that somebody writes again stays
-    old."""
+    old. An "off" from a clock far ahead does not count: no later "on" would."""
+    if not kill.on and kill.time_ms > state.clock.now_ms + people.FUTURE_MS_MAX:
+        state.count("switches_ahead")
+        return
     known_on, known_ms = state.switches.get(kill.scope, (False, -1))
     if kill.time_ms > known_ms or (kill.time_ms == known_ms and not known_on):
         state.switches[kill.scope] = (kill.on, kill.time_ms)

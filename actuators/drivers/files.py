@@ -211,15 +211,19 @@ def _observed(running: list[tuple[actuator.Process, Identity]], value: str, wait
 
 def _bytes(path: Path) -> bytes:
     """The whole file, if it is a plain one with one name: a link would be replaced by a copy. Raises DriverError."""
-    with _named(path):
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            found = os.fstat(handle)
-            if not stat.S_ISREG(found.st_mode):
-                raise Permanent(OutcomeReason.UNREADABLE, f"{path.name} is not a regular file")
-            if found.st_nlink > 1:
-                raise Permanent(OutcomeReason.UNREADABLE, f"{path.name} has {found.st_nlink} names (hard links)")
-            content = file.read(spans.CONTENT_BYTES_MAX + 1)
+    with _named(path), _held(path) as folder:
+        return _content(folder / path.name)
+
+
+def _content(path: Path) -> bytes:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise Permanent(OutcomeReason.UNREADABLE, f"{path.name} is not a regular file")
+        if found.st_nlink > 1:
+            raise Permanent(OutcomeReason.UNREADABLE, f"{path.name} has {found.st_nlink} names (hard links)")
+        content = file.read(spans.CONTENT_BYTES_MAX + 1)
     if len(content) > spans.CONTENT_BYTES_MAX:
         raise Permanent(OutcomeReason.UNREADABLE, f"{path.name} is larger than {spans.CONTENT_BYTES_MAX} bytes")
     return content
@@ -227,9 +231,9 @@ def _bytes(path: Path) -> bytes:
 
 def _replace(path: Path, expected: bytes, content: bytes) -> None:
     """Owner and mode are kept; the draft stands in the same folder, so the rename is one step of the file system."""
-    draft = path.with_name(f".{path.name}.douse")
-    with _named(path):
-        owner = os.lstat(path)
+    with _named(path), _held(path) as folder:
+        place, draft = folder / path.name, folder / f".{path.name}.douse"
+        owner = os.lstat(place)
         draft.unlink(missing_ok=True)  # ours, from a crash: the ledger's lock keeps a second writer out
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -240,17 +244,39 @@ def _replace(path: Path, expected: bytes, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(handle)
-            if _bytes(path) != expected:
+            # By its whole name as well: the folder that is held may lie elsewhere by now.
+            if _bytes(path) != expected or _content(place) != expected:
                 raise Permanent(OutcomeReason.PRE_IMAGE_CHANGED, f"{path.name} was changed by somebody else meanwhile")
-            os.rename(draft, path)
+            os.rename(draft, place)
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(folder)
+            os.fsync(handle)
         finally:
-            os.close(folder)
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[Path]:
+    """The folder of a file, opened from the root on without following one link, and held until the end of the block.
+
+    Gives a name that leads to the held folder itself (proc_pid_fd(5)), whatever stands at its old name by now.
+    """
+    handle = os.open(path.anchor, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in path.parent.parts[1:]:
+            above = handle
+            try:
+                handle = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+            except NotADirectoryError as error:
+                detail = f"{path.name}: {part}, on the way to it, is a link or no folder; the folder must be named"
+                raise Permanent(OutcomeReason.UNREADABLE, detail) from error
+            os.close(above)
+        yield Path(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
@@ -16,15 +16,15 @@ from actuators import deadline
 from actuators.deadline import Instant
 from actuators.drivers import files
 from actuators.drivers.errors import DriverError, Permanent, Temporary
-from actuators.drivers.files import Change, Stands
+from actuators.drivers.files import Stands
 from actuators.drivers.processes import Report
 from actuators.edits import spans
 from actuators.ledger import TRANSITIONS, Entry, Ledger, State
 from actuators.policy import admission
-from actuators.policy.admission import Admitted, Facts, Refusal, Unread
+from actuators.policy.admission import Facts, Refusal, Unread
 from schemas.actuator import Actuator
 from schemas.commands import Command, CommandKind, Outcome, OutcomeReason, OutcomeStatus
-from stream.act import report
+from stream.act import report, restore
 from stream.act.inbox import Order, Unfit
 
 _OLD_NOT_LIVE = "the old value is in the file again, but not every process reports it"
@@ -111,7 +111,12 @@ def take_back(hands: Hands, listed: Entry) -> Outcome | None:
 def _apply(hands: Hands, order: Order, age_ms: Callable[[], int]) -> Outcome:
     command = order.command
     accepted = hands.clock()
-    decision = admission.admit(command, _facts(hands, order, age_ms, accepted))
+    facts = _facts(hands, order, age_ms, accepted)
+    lifted = hands.ledger.lifted(command.target, accepted.wall_ms)
+    restores = restore.restored(command, facts.in_force, lifted)
+    if restores is not None:
+        facts = replace(facts, target_applies_max=None, since_applied_ms=None)
+    decision = admission.admit(command, facts)
     if isinstance(decision, Refusal):
         forged = decision.reason is OutcomeReason.BAD_SIGNATURE
         return _answer(hands, report.refused(command, decision, accepted.wall_ms), known=not forged)
@@ -121,15 +126,14 @@ def _apply(hands: Hands, order: Order, age_ms: Callable[[], int]) -> Outcome:
     except DriverError as error:
         refusal = Refusal(error.reason, error.detail)
         return _answer(hands, report.failed(command, refusal, accepted.wall_ms))
-    return _carry_out(hands, command, decision, change, before.reports, accepted)
+    entry = hands.ledger.intend(command, decision.target, change, accepted, restores)
+    return _carry_out(hands, entry, before.reports)
 
 
-def _carry_out(
-    hands: Hands, command: Command, decision: Admitted, change: Change, before: tuple[Report, ...], accepted: Instant
-) -> Outcome:
-    entry = hands.ledger.intend(command, decision.target, change, accepted)
+def _carry_out(hands: Hands, entry: Entry, before: tuple[Report, ...]) -> Outcome:
+    target, change = entry.target, entry.change
     try:
-        files.write(decision.target, hands.folder, change)
+        files.write(target, hands.folder, change)
     except Permanent as error:
         if error.reason is OutcomeReason.PRE_IMAGE_CHANGED:  # seen before the rename: nothing of ours is in the file
             return _settle(hands, entry, State.FAILED, OutcomeStatus.FAILED, error.reason, error.detail)
@@ -137,12 +141,12 @@ def _carry_out(
     except Temporary as error:
         return _withdraw(hands, entry, error.reason, error.detail, before)
     try:
-        observed = files.reload(decision.target, hands.folder, change.after)
+        observed = files.reload(target, hands.folder, change.after)
     except DriverError as error:
         return _withdraw(hands, entry, error.reason, error.detail, before)
-    silent = files.silent(decision.target, observed)
+    silent = files.silent(target, observed)
     if silent:
-        limit_ms = decision.target.live_ms_max
+        limit_ms = target.live_ms_max
         detail = f"{', '.join(silent)}: the new value was not live after {limit_ms} ms; the file is restored"
         return _withdraw(hands, entry, OutcomeReason.NOT_LIVE, detail, observed.reports)
     return _settle(hands, entry, State.STANDING, OutcomeStatus.LIVE, OutcomeReason.NONE, "", observed.reports, before)

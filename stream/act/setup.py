@@ -25,7 +25,16 @@ def rules(settings: Settings) -> tuple[actuator.Actuator, Path]:
         raise UnusableError(f"{path}: cannot be read: {error}; name the actuator's file in actuator_file") from error
     except actuator.NotAnActuator as error:
         raise UnusableError(str(error)) from error
-    return read, path.parent.resolve()
+    targets = tuple(_resolved(target) for target in read.targets)
+    return read.model_copy(update={"targets": targets}), path.parent.resolve()
+
+
+def _resolved(target: actuator.FileTarget) -> actuator.FileTarget:
+    """Links on the way to an absolute file are followed now, and never again."""
+    place = Path(target.file)
+    if not place.is_absolute():
+        return target
+    return target.model_copy(update={"file": str(place.parent.resolve() / place.name)})
 
 
 def trusted(settings: Settings, read: actuator.Actuator, folder: Path) -> tuple[Keys, Keys]:

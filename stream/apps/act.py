@@ -23,11 +23,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from actuators import ledger
 from actuators.deadline import Instant
 from actuators.ledger import Entry, Ledger, State
-from schemas import canonical
 from schemas.commands import Outcome
-from schemas.control import TargetThawed
-from stream import control, keys, reach, topics
-from stream.act import execute, inbox, setup
+from stream import keys, reach, topics
+from stream.act import execute, inbox, setup, words
 from stream.act.delivery import Delivery
 from stream.act.execute import Hands
 from stream.act.inbox import Foreign, Keys, Order, Unfit
@@ -192,24 +190,11 @@ class Act:
 
     async def _noted(self, record: Any) -> None:
         key = (record.key or b"").decode(errors="replace")
-        if record.value is None or not key.startswith(("kill/", "thaw/")):
+        if record.value is None or not key.startswith(words.KEYS):
             return
         stored = Stored(record.partition, record.offset, record.timestamp, key, record.headers, record.value)
-        try:
-            said = control.accept(stored, self._operator_keys)
-        except control.NotControlError as error:
-            log.warning("control record at offset %d does not count: %s", record.offset, error)
-            return
-        match said:
-            case control.Kill():
-                body = canonical.dumps({"by": str(said.by), "reason": str(said.reason)})
-                await asyncio.to_thread(self._hands.ledger.note_kill, said.scope, said.on, said.time_ms, body)
-                log.info("kill switch %s is %s", said.scope, "on" if said.on else "off")
-            case TargetThawed():
-                if await asyncio.to_thread(self._hands.ledger.thaw, said.target, said.time_ms):
-                    log.info("%s has looked at target %s: it may be changed again", said.by, said.target)
-            case _:
-                log.warning("control record at offset %d says something else than its key", record.offset)
+        now_ms = self._hands.clock().wall_ms
+        await asyncio.to_thread(words.heed, self._hands.ledger, stored, self._operator_keys, now_ms)
 
     async def _commands(self) -> None:
         await self._kills_read.wait()

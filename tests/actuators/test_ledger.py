@@ -158,6 +158,12 @@ def test_applies_are_counted_for_an_hour(book: Ledger) -> None:
     assert book.applies_last_hour(2_500 + ledger.HOUR_MS) == 1, "the one from the future still counts"
 
 
+def test_a_target_remembers_its_last_change_for_longer_than_it_counts_them(book: Ledger) -> None:
+    book.intend(commands.command(), commands.target(), CHANGE, NOW)
+    assert book.applies_of("pool", NOW.wall_ms + ledger.HOUR_MS) == (0, NOW.wall_ms)
+    assert book.applies_of("other", NOW.wall_ms) == (0, None)
+
+
 def test_an_old_switch_that_is_written_again_stays_old(book: Ledger) -> None:
     book.note_kill("global", True, 100, b"{}")
     book.note_kill("global", False, 90, b"{}")

@@ -9,7 +9,7 @@ from schemas import journal
 from schemas.journal import Kind, Position, Strings
 from schemas.runbook import Autonomy
 from stream import engine, shard
-from stream.core import intake, opening, settle
+from stream.core import intake, opening, people, settle
 from tests.beginnings import BURN, burning, confirmed, put_in_force
 from tests.timeline import TENANT, Timeline, specs
 
@@ -43,6 +43,15 @@ def test_a_spec_set_that_cannot_be_in_force_stops_the_shard_and_names_the_place(
     world = Timeline()
     with pytest.raises(engine.Malformed, match=f"journal partition 0 offset 1: .*{says}"):
         put_in_force(world, world.spec_set.model_copy(update=changed))
+
+
+def test_the_end_of_a_kill_switch_from_the_far_future_ends_nothing() -> None:
+    world = Timeline()
+    world.tick()
+    world.kill("global", True, world.now_ms)
+    world.kill("global", False, world.now_ms + people.FUTURE_MS_MAX + 60_000)
+    assert world.state.switches["global"] == (True, world.now_ms)
+    assert world.state.counters["switches_ahead"] == 1
 
 
 def test_a_kill_switch_of_the_same_time_stays_on() -> None:

@@ -71,8 +71,9 @@ class Bed:
         self.folder = folder
         self.made: list[tuple[Any, Bench]] = []
 
-    def bench(self, manner: str = "obeys", live_ms_max: int = 3_000, **more: Any) -> Bench:
-        context = world.world(self.folder, {"service": manner, "worker": "obeys"}, live_ms_max)
+    def bench(self, manner: str = "obeys", live_ms_max: int = 3_000, file: str = "shop.toml", **more: Any) -> Bench:
+        (self.folder / file).parent.mkdir(parents=True, exist_ok=True)
+        context = world.world(self.folder, {"service": manner, "worker": "obeys"}, live_ms_max, file)
         here = context.__enter__()
         actuator = commands.rules(here.target, **more)
         bench = Bench(

@@ -3,6 +3,7 @@
 import os
 import random
 import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,6 +173,35 @@ def test_a_file_that_is_exchanged_between_plan_and_write_is_not_followed(
         again = bench.do(attacks.true("next", applies="next"))
         expected = (OutcomeStatus.LIVE,) if exchange is _rewritten else (OutcomeStatus.REFUSED, OutcomeStatus.FAILED)
         assert again.status in expected, "what is there now is asked again, and nothing is guessed"
+
+
+@pytest.mark.parametrize("depth", ["conf", "conf/shop"])
+@pytest.mark.parametrize("moment", ["after the plan", "after the draft"])
+def test_a_folder_that_is_exchanged_for_a_link_between_plan_and_write_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, depth: str
+) -> None:
+    with bedded(tmp_path) as bed:
+        bench = bed.bench(file="conf/shop/shop.toml")
+        theirs, place = tmp_path / "theirs", tmp_path / depth
+        shutil.copytree(place, theirs)
+        stranger = next(theirs.rglob("shop.toml"))
+        owner, name = (files, "write") if moment == "after the plan" else (os, "fsync")
+        original = getattr(owner, name)
+
+        def exchanged(*arguments: object) -> object:
+            monkeypatch.setattr(owner, name, original)
+            place.rename(tmp_path / "ours")
+            place.symlink_to(theirs)
+            return original(*arguments)
+
+        monkeypatch.setattr(owner, name, exchanged)
+        outcome = bench.do(attacks.true())
+        assert (outcome.status, outcome.reason) == (OutcomeStatus.UNKNOWN, OutcomeReason.UNREADABLE)
+        assert "is a link" in outcome.detail
+        assert stranger.read_bytes() == CONFIG, "what the link leads to is not ours"
+        assert next((tmp_path / "ours").rglob("shop.toml")).read_bytes() == CONFIG
+        assert not list(tmp_path.rglob(".*douse*"))
+        assert [bench.world.says(process)["pool"]["size"] for process in ("service", "worker")] == [32, 32]
 
 
 def test_a_link_in_the_drafts_place_leads_nowhere(tmp_path: Path) -> None:

@@ -180,10 +180,10 @@ def test_a_folder_that_takes_no_new_file_leaves_the_old_one(
     bench = bed.bench()
     opened = os.open
 
-    def refusing(path: Any, flags: int, *more: Any) -> int:
+    def refusing(path: Any, flags: int, *more: Any, **named: Any) -> int:
         if flags & os.O_EXCL:
             raise OSError(number, os.strerror(number))
-        return opened(path, flags, *more)
+        return opened(path, flags, *more, **named)
 
     monkeypatch.setattr(os, "open", refusing)
     outcome = bench.do(commands.command())
