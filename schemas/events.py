@@ -343,7 +343,27 @@ class Status(Model):
     fleet: Digest = Digest()
 
 
+class Heartbeat(Model):
+    """A worker says that it is well; its silence for longer than a few periods says that it is not."""
+
+    app: str
+    """ingest, detect or act."""
+    actuator: str = ""
+    """Which act; empty for the others."""
+    boot: str
+    """Drawn at the start of the process."""
+    sequence: int
+    """Counts the heartbeats of the process, from 1."""
+    at_ms: int
+    """By the worker's own clock."""
+    period_s: int
+    ready: bool
+    """False while it lives and does not work yet."""
+    version: str
+
+
 STATUS_TYPE = "dev.douse.status"
+HEARTBEAT_TYPE = "dev.douse.heartbeat"
 
 INCIDENT_EVENTS: dict[str, type[IncidentEvent]] = {
     "opened": Opened,

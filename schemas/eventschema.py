@@ -15,7 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from schemas.commands import Command, Outcome
 from schemas.control import ChangeReverted, KillDecided, PlanDecided, SpecsDecided, TargetThawed
 from schemas.envelope import TYPE_PREFIX
-from schemas.events import INCIDENT_EVENTS, Status
+from schemas.events import INCIDENT_EVENTS, Heartbeat, Status
 from schemas.fleet import Storm
 from schemas.model import Model
 
@@ -31,6 +31,7 @@ EVENTS: Mapping[str, type[Model]] = {
     "control.thaw": TargetThawed,
     "fleet.storm": Storm,
     "status": Status,
+    "heartbeat": Heartbeat,
 }
 
 

@@ -21,6 +21,7 @@ OTHER_VARIABLES = ("DOUSE_CONFIG", "DOUSE_CACHE", "DOUSE_MAVEN_REPO", "DOUSE_TES
 KEYS, DATA, ACTUATOR_FILE = Path("keys"), Path("out/data"), Path("actuator.toml")
 TRUTHS = {"true": True, "false": False}
 ADDRESSES = re.compile(r"[^\s:,]+:[0-9]{1,5}(\s*,\s*[^\s:,]+:[0-9]{1,5})*")
+LISTEN = re.compile(r"off|[^\s:,]+:[0-9]{1,5}")
 TOPIC_PART = re.compile(r"[A-Za-z0-9._-]{0,100}")  # Kafka allows 249 in all; ours are the shorter half
 
 
@@ -42,6 +43,7 @@ class Rule:
     options: tuple[str, ...] = ()
     pattern: re.Pattern[str] | None = None
     example: str = ""
+    form: str = "that Kafka takes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,11 @@ class Settings:
     trusted_actuator_keys: tuple[Path, ...] = (KEYS / "actuator-local.pub",)
     data_folder: Path = DATA
     actuator_file: Path = ACTUATOR_FILE
+    ingest_metrics_address: str = "127.0.0.1:9471"
+    detect_metrics_address: str = "127.0.0.1:9472"
+    act_metrics_address: str = "127.0.0.1:9473"
     log_level: str = "info"
+    log_format: str = "console"
 
 
 RULES: Mapping[str, Rule] = {
@@ -98,9 +104,19 @@ RULES: Mapping[str, Rule] = {
     ),
     "data_folder": Rule("Folder for what a process keeps on disk and can do without."),
     "actuator_file": Rule("What this machine's act may touch: targets, tenants, bounds."),
+    **{
+        f"{app}_metrics_address": Rule(
+            f"Where {app} answers `/metrics`, `/healthz` and `/readyz`: `host:port` or `off`; it asks no password.",
+            pattern=LISTEN,
+            example=f"127.0.0.1:{port}",
+            form="host:port or off",
+        )
+        for app, port in (("ingest", 9471), ("detect", 9472), ("act", 9473))
+    },
     "log_level": Rule(
         "The least important lines that are logged.", options=("debug", "info", "warning", "error", "critical")
     ),
+    "log_format": Rule("Lines for people, or one JSON object a line.", options=("console", "json")),
 }
 
 
@@ -247,7 +263,7 @@ def _read(setting: Field[Any], value: Any, base: Path) -> tuple[Any, str]:
     if rule.options and value not in rule.options:
         return value, f"{value!r} is not one of {one_of(rule.options)}{nearest(value, rule.options)}"
     if rule.pattern is not None and not rule.pattern.fullmatch(value):
-        return value, f"{value!r} is not of the form that Kafka takes; write e.g. {rule.example!r}"
+        return value, f"{value!r} is not of the form {rule.form}; write e.g. {rule.example!r}"
     return value, ""
 
 

@@ -155,7 +155,8 @@ async def _hand_on(lines: asyncio.StreamReader, name: str, tail: deque[str]) -> 
     while chunk := await _line(lines):
         text = chunk.decode(errors="replace").rstrip()
         tail.append(text)
-        print(f"[{name}] {text}", file=sys.stderr, flush=True)
+        head = "" if text.startswith("{") else f"[{name}] "  # a JSON line names its app itself
+        print(f"{head}{text}", file=sys.stderr, flush=True)
 
 
 async def _line(lines: asyncio.StreamReader) -> bytes:

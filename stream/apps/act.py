@@ -24,13 +24,16 @@ from actuators import ledger
 from actuators.deadline import Instant
 from actuators.ledger import Entry, Ledger, State
 from schemas.commands import Outcome
-from stream import keys, reach, topics
+from stream import keys, logs, reach, topics
 from stream.act import execute, inbox, setup, words
 from stream.act.delivery import Delivery
 from stream.act.execute import Hands
 from stream.act.inbox import Foreign, Keys, Order, Unfit
 from stream.act.progress import Progress, age_ms_at_fetch, order_age_ms
 from stream.broker.errors import BrokerError
+from stream.health.act import ActFamilies
+from stream.health.pulse import Pulse
+from stream.health.vitals import Look
 from stream.reach import MissingTopicsError, Stored
 from stream.settings import Settings
 
@@ -90,6 +93,10 @@ class Act:
         self._stop = asyncio.Event()
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._kills_read = asyncio.Event()
+        self._read: dict[int, tuple[int, int]] = {}
+        self._caught_up = False
+        self._families = ActFamilies()
+        self._pulse = Pulse(settings, self._families, name, signer)
 
     async def run(self) -> int:
         """Until SIGTERM or SIGINT: OK; AGAIN or UNAVAILABLE when it cannot go on; OPERATOR when a person is needed."""
@@ -98,8 +105,10 @@ class Act:
             loop.add_signal_handler(number, self._stop.set)
         # The truth about what a crash interrupted, before anything new and with or without Kafka.
         for outcome in await loop.run_in_executor(self._keepers, execute.reconcile, self._hands):
-            _tell(outcome)
-        tasks = [asyncio.create_task(each) for each in (self._stopped(), self._timer(), self._kafka())]
+            self._told(outcome)
+        self._pulse.serve(self._settings.act_metrics_address)
+        works = (self._stopped(), self._timer(), self._kafka(), self._pulse.run(self._look))
+        tasks = [asyncio.create_task(each) for each in works]
         try:
             done, _ = await asyncio.wait([*tasks, self._broken], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -117,6 +126,15 @@ class Act:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._workers.shutdown()
             self._keepers.shutdown()
+
+    def _look(self) -> Look:
+        if not self._kills_read.is_set():
+            return self._families.look(self._read, False, "the kill switches to be read")
+        return self._families.look(self._read, self._caught_up, "" if self._consumer else "Kafka")
+
+    def _told(self, outcome: Outcome) -> None:
+        self._families.told(outcome)
+        _tell(outcome)
 
     async def _stopped(self) -> None:
         await self._stop.wait()
@@ -143,7 +161,7 @@ class Act:
         outcome = await asyncio.get_running_loop().run_in_executor(self._keepers, take_back)
         del self._taking[entry.command.command]
         if outcome is not None:
-            _tell(outcome)
+            self._told(outcome)
             self._delivery.wake()
 
     async def _kafka(self) -> None:
@@ -202,6 +220,7 @@ class Act:
         # Assigned by hand: the ledger's lock keeps a second process out, and after a kill no session has to end first.
         async with self._reading(group, self._parts) as consumer:
             self._progress, self._consumer, self._committed = Progress(), consumer, {}
+            self._read, self._caught_up = {}, False
             caught_up_ms: dict[TopicPartition, int] = {}
             try:
                 while True:
@@ -212,10 +231,13 @@ class Act:
                             age_ms = age_ms_at_fetch(record.timestamp, fetched.wall_ms, caught_up_ms.get(part))
                             await self._enqueue(part, record, age_ms, fetched)
                     for part in self._parts:
-                        if consumer.highwater(part) == await consumer.position(part):
+                        position, end = await consumer.position(part), consumer.highwater(part)
+                        if end == position:
                             caught_up_ms[part] = consumer.last_poll_timestamp(part)
                         else:
                             caught_up_ms.pop(part, None)
+                        self._read[part.partition] = (position - 1, position - 1 if end is None else end - 1)
+                    self._caught_up |= caught_up_ms.keys() >= set(self._parts)
             finally:
                 self._consumer = None
 
@@ -244,7 +266,7 @@ class Act:
         while True:
             work = await queue.get()
             if not self._stop.is_set():
-                _tell(await loop.run_in_executor(self._workers, self._carry_out, work))
+                self._told(await loop.run_in_executor(self._workers, self._carry_out, work))
                 work.progress.end(work.part, work.offset)
                 self._delivery.wake()
             queue.task_done()
@@ -298,6 +320,7 @@ class Act:
 def main(settings: Settings) -> int:
     """Runs until it is told to stop; the exit code says what its supervisor should do."""
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.begin(settings.log_format, "act")
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it writes ten lines a second while a broker is away
     try:
         rules, folder = setup.rules(settings)
@@ -324,9 +347,10 @@ def _tell(outcome: Outcome) -> None:
     """One line in the log; a forger's line feeds and control characters are written as escapes."""
     line = f"{outcome.kind.value} {outcome.command} at {outcome.target}: {outcome.status.value}"
     why = f" ({outcome.reason.value}) {outcome.detail}" if outcome.reason != "none" else f" {outcome.detail}"
-    log.info("%s", (line + why).encode("unicode_escape").decode()[:LOG_CHARACTERS_MAX])
+    about = {"command": outcome.command, "incident": outcome.incident, "shard": outcome.shard}
+    log.info("%s", (line + why).encode("unicode_escape").decode()[:LOG_CHARACTERS_MAX], extra=about)
 
 
 def _say(error: Exception, code: int) -> int:
-    print(f"douse act: {error}", file=sys.stderr, flush=True)
+    print(logs.line(f"douse act: {error}", "critical"), file=sys.stderr, flush=True)
     return code

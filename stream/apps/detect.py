@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from faust.types import TP
 
 from schemas import journal
 from stream import engine as real_engine
-from stream import keys, topics
+from stream import keys, logs, topics
 from stream import shard as real_shard
 from stream.detect import keeper, watch
 from stream.detect.checkpoint import LOADS_AT_ONCE, Checkpoint
@@ -18,6 +19,9 @@ from stream.detect.publisher import Publisher
 from stream.detect.ticker import Ticker
 from stream.faustlib import app as faust_app
 from stream.faustlib import exits, guard, run
+from stream.health.detect import DetectFamilies
+from stream.health.pulse import Pulse
+from stream.health.vitals import Look
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,10 +34,12 @@ STUCK_SESSIONS = 2  # one for a member of the group that died, one for the rebal
 
 def main(settings: Settings, engine: keeper.Engine = real_engine, form: keeper.Shards = real_shard) -> int:
     """Runs until SIGTERM. 0 after a clean stop; 70 start me again, 78 an operator is needed."""
+    logs.begin(settings.log_format, KIND)
     try:
         detect = Detect(settings, engine, form)
     except keys.KeyFileError as error:
         exits.operator(str(error))
+    detect.pulse.serve(settings.detect_metrics_address)
     return run.run(detect.app, settings.log_level)
 
 
@@ -71,6 +77,10 @@ class Detect:
         self._publisher = Publisher(settings.bootstrap, self._topics, keyid, key)
         self._watch = watch.Watch(settings.shards, keyid, key.public_key())
         self._watching: asyncio.Task[None] | None = None
+        self._families = DetectFamilies(time.time)
+        self.pulse = Pulse(settings, self._families, signer=(keyid, key))
+        self._pulsing: asyncio.Task[None] | None = None
+        self._ticker: Ticker | None = None
         self._parts = keeper.Parts(
             engine,
             form,
@@ -80,6 +90,7 @@ class Detect:
             guard.Guard(settings.session_s),
             settings.snapshot_s,
             settings.snapshot_bytes,
+            facts=self._families,
         )
         self.app.on_partitions_assigned.connect(self._assigned)
         self.app.on_partitions_revoked.connect(self._revoked)
@@ -120,6 +131,8 @@ class Detect:
             reading = watch.read(self._settings.bootstrap, self._topics.status, self._watch)
             self._watching = asyncio.get_running_loop().create_task(reading, name="watch")
             self._watching.add_done_callback(_ended("the other shards cannot be heard"))
+            self._pulsing = asyncio.get_running_loop().create_task(self.pulse.run(self._look), name="pulse")
+            self._pulsing.add_done_callback(_ended("the pulse stopped"))
         await _close(given_up, 0.0)
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
@@ -128,8 +141,9 @@ class Detect:
 
     async def _stopping(self, *_: Any, **__: Any) -> None:
         await _close(self._keepers, STOP_SNAPSHOT_S_MAX)
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in (self._watching, self._pulsing):
+            if task is not None:
+                task.cancel()
         if self._sending is not None:
             self._sending.cancel()
             await self._publisher.stop()
@@ -137,7 +151,12 @@ class Detect:
     async def _send(self) -> None:
         await self._publisher.start()
         stuck_s = STUCK_SESSIONS * self._settings.session_s
-        await Ticker(self._publisher, self._settings.tick_ms, stuck_s, self._at_work, self._watch).run()
+        self._ticker = Ticker(self._publisher, self._settings.tick_ms, stuck_s, self._at_work, self._watch)
+        await self._ticker.run()
+
+    def _look(self) -> Look:
+        ends = self._ticker.ends if self._ticker else {}
+        return self._families.look(list(self._keepers), self._at_work(), ends, self._sending is not None)
 
     def _at_work(self) -> list[keeper.Keeper]:
         return [owned for owned in self._keepers.values() if owned.at_work]

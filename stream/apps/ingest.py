@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import time
 import uuid
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from faust.types import TP
 
 from detectors import observe
-from stream import keys, reach, topics
+from stream import keys, logs, reach, topics
 from stream.broker.errors import BrokerError
 from stream.faustlib import app as faust_app
 from stream.faustlib import exits, guard, run
+from stream.health.ingest import IngestFamilies
+from stream.health.pulse import Pulse
 from stream.ingest import doors, offsets, specs_watch
 from stream.ingest.batch import Partition
 from stream.ingest.doors import Door
@@ -48,6 +51,11 @@ class Trusted:
 
 def main(settings: Settings) -> int:
     """Runs until SIGTERM. 0 after a clean stop, 69 no broker, 70 start me again, 78 an operator is needed."""
+    logs.begin(settings.log_format, KIND)
+    names = topics.names(settings.topic_prefix)
+    families = IngestFamilies((*sources(settings), names.outcomes, names.control), time.monotonic)
+    pulse = Pulse(settings, families)
+    pulse.serve(settings.ingest_metrics_address)
     try:
         trusted = Trusted(
             keys.trusted(settings.trusted_operator_keys),
@@ -60,7 +68,7 @@ def main(settings: Settings) -> int:
         return _ended(exits.OPERATOR, error)
     except BrokerError as error:
         return _ended(NO_BROKER, error)
-    ingest = Ingest(settings, app, trusted, in_force)
+    ingest = Ingest(settings, app, trusted, in_force, pulse, families)
     return run.run(app, settings.log_level) or ingest.exit_code
 
 
@@ -93,8 +101,17 @@ def sources(settings: Settings) -> tuple[str, ...]:
 class Ingest:
     """The app's agents and tasks."""
 
-    def __init__(self, settings: Settings, app: Any, trusted: Trusted, in_force: InForce) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        app: Any,
+        trusted: Trusted,
+        in_force: InForce,
+        pulse: Pulse,
+        families: IngestFamilies,
+    ) -> None:
         self.exit_code = 0
+        self._pulse, self._families = pulse, families
         self._app = app
         self._bootstrap = settings.bootstrap
         self._operators = trusted.operators
@@ -102,15 +119,28 @@ class Ingest:
         self._names = topics.names(settings.topic_prefix)
         self._tasks: set[asyncio.Task[None]] = set()
         self._lasting: tuple[asyncio.Task[None], ...] = ()
+        self._pulsing: asyncio.Task[None] | None = None
         self._guard = guard.Guard(settings.session_s)
         self._outlet = Outlet(settings.bootstrap, self._names)
         self._sights = Sights(settings.bootstrap, app.conf.id)
         self._intake = Intake(
-            self._outlet, self._sights, self._announce, lambda: int(app.consumer_generation_id), self._spawn
+            self._outlet,
+            self._sights,
+            self._announce,
+            lambda: int(app.consumer_generation_id),
+            self._spawn,
+            sent=families.sent,
         )
         unread = () if settings.logs else (self._names.logs,)
         self._reporter = Reporter(
-            uuid.uuid4().hex, settings.shards, self._intake, self._sights, self._outlet, self._fetched, unread
+            uuid.uuid4().hex,
+            settings.shards,
+            self._intake,
+            self._sights,
+            self._outlet,
+            self._fetched,
+            unread,
+            families.reported,
         )
         plan = observe.plan(in_force.specs, settings.shards)
         self._doors: Mapping[str, Door] = {
@@ -145,6 +175,8 @@ class Ingest:
         """Faust's signal brings the sender and the partitions. No record flows before its recovery wait is over."""
         generation = int(self._app.consumer_generation_id)
         self._guard.start()
+        if self._pulsing is None:
+            self._pulsing = self._spawn(self._pulse.run(self._families.look))
         await self._outlet.start()
         await self._sights.start()
         there = await reach.require(self._bootstrap, list(self._doors))
@@ -161,6 +193,7 @@ class Ingest:
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
         self._intake.end()
+        self._families.ended()
 
     async def _report(self) -> None:
         while True:
@@ -178,7 +211,7 @@ class Ingest:
 
     async def _stopping(self, *_: Any, **__: Any) -> None:
         """What is held goes out, so that a clean stop leaves nothing to repeat."""
-        for task in self._lasting:
+        for task in (*self._lasting, *((self._pulsing,) if self._pulsing else ())):
             task.cancel()
         await self._intake.flush()
         self._intake.end()
@@ -210,9 +243,9 @@ class Ingest:
 
 
 def _say(text: str) -> None:
-    print(f"ingest: {text}", flush=True)
+    print(logs.line(f"ingest: {text}"), flush=True)
 
 
 def _ended(code: int, error: Exception) -> int:
-    print(f"ingest: {error}", file=sys.stderr, flush=True)
+    print(logs.line(f"ingest: {error}", "critical"), file=sys.stderr, flush=True)
     return code

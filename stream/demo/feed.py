@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas import envelope
 from schemas.envelope import Event
-from schemas.events import STATUS_TYPE
+from schemas.events import HEARTBEAT_TYPE, STATUS_TYPE
 from stream.topics import Topics
 
 INCIDENT, COMMAND, OUTCOME = "dev.douse.incident.", "dev.douse.command.", "dev.douse.outcome"
@@ -83,6 +83,6 @@ class Feed:
             event = envelope.decode(record.headers, record.value)
             if event.type == STATUS_TYPE:
                 self.status[event.data["shard"]] = dict(event.data)
-            elif (event.type, event.id) not in self._seen:
+            elif event.type != HEARTBEAT_TYPE and (event.type, event.id) not in self._seen:
                 self._seen.add((event.type, event.id))
                 self.events.append(event)

@@ -9,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, assert_never
 
 from schemas import journal
@@ -48,6 +48,22 @@ class Shards(Protocol):
     def manifest(self, state: Any) -> bytes: ...
 
 
+class Facts(Protocol):
+    """Who counts what a shard does; it decides nothing and must not raise."""
+
+    def folded(self, record: journal.Record, effects: Sequence[effects.Publish]) -> None: ...
+    def saved(self, shard: int, size: int, took_s: float) -> None: ...
+    def recovered(self, shard: int, size: int, took_s: float) -> None: ...
+
+
+class Uncounted:
+    """Nobody counts."""
+
+    def folded(self, record: journal.Record, effects: Sequence[effects.Publish]) -> None: ...
+    def saved(self, shard: int, size: int, took_s: float) -> None: ...
+    def recovered(self, shard: int, size: int, took_s: float) -> None: ...
+
+
 class Source(Protocol):
     """Where the records come from, as far as a shard may steer it: stop and go on fetching; the present generation."""
 
@@ -69,6 +85,7 @@ class Parts:
     snapshot_s: float
     snapshot_bytes: int
     clock_s: Callable[[], float] = time.monotonic
+    facts: Facts = field(default_factory=Uncounted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +182,9 @@ class Keeper:
         found = await self._checkpoint.open()
         state = self._load(found)
         size, took_s = sum(map(len, found.values.values())), self._parts.clock_s() - started_s
-        log.info("shard %d: mark %d from %d bytes of state in %.2f s", self.number, state.mark, size, took_s)
+        self._parts.facts.recovered(self.number, size, took_s)
+        found_at = (self.number, state.mark, size, took_s)
+        log.info("shard %d: mark %d from %d bytes of state in %.2f s", *found_at, extra={"shard": self.number})
         while not self._closing:
             await self._woken.wait()
             self._woken.clear()
@@ -233,10 +252,11 @@ class Keeper:
         assert state.mark == record.offset
         self._held.append(acknowledge)
         self._folded_bytes += len(record.value)
+        self._parts.facts.folded(record, wanted)
         for effect in wanted:
             told = telling.line(effect)
             if told:
-                log.info("%s", told)
+                log.info("%s", told, extra=telling.ids(effect))
             sent = await self._parts.publisher.publish(effect)
             self._effects.add(sent)
             sent.add_done_callback(self._effects.discard)
@@ -279,6 +299,7 @@ class Keeper:
             acknowledge()
         size = sum(len(value) for _, value in snapshot.segments) + len(snapshot.manifest)
         took_s = self._parts.clock_s() - started_s
+        self._parts.facts.saved(self.number, size, took_s)
         log.debug("shard %d: snapshot at %d, %d bytes in %.3f s", self.number, snapshot.mark, size, took_s)
 
     def _rebase(self) -> str:

@@ -52,6 +52,11 @@ class Ticker:
         self._sent: dict[int, set[asyncio.Future[Any]]] = {}
         self._ends: dict[int, int] = {}
 
+    @property
+    def ends(self) -> dict[int, int]:
+        """By shard the offset of the last tick that the broker acknowledged."""
+        return dict(self._ends)
+
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         due_s = loop.time()

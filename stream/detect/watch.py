@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from schemas import envelope, signing
 from schemas.envelope import NotAnEvent
-from schemas.events import STATUS_TYPE, Status
+from schemas.events import HEARTBEAT_TYPE, STATUS_TYPE, Status
 from schemas.fleet import Fleet
 from stream.core import fleet
 
@@ -37,6 +37,8 @@ class Watch:
         """Takes up one record of the topic; what is no digest of ours, or not signed by us, is left out."""
         try:
             event = envelope.decode(headers, value)
+            if event.type == HEARTBEAT_TYPE:
+                return
             trusted = signing.signer(
                 self._keys, event.keyid, event.signature, event.type, event.id, event.source, event.data
             )

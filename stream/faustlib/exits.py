@@ -6,6 +6,8 @@ Neither function runs clean-up code: what is pending must not be acknowledged, c
 import os
 from typing import NoReturn
 
+from stream import logs
+
 AGAIN = 70  # EX_SOFTWARE: the supervisor starts the worker again, with backoff; the committed offset is safe
 OPERATOR = 78  # EX_CONFIG: only a person can go on; never restarted
 
@@ -21,7 +23,7 @@ def operator(message: str) -> NoReturn:
 
 
 def _leave(code: int, message: str) -> NoReturn:
-    line = f"douse: {' '.join(message.split())} (exit {code})\n"
+    line = logs.line(f"douse: {' '.join(message.split())} (exit {code})", "critical") + "\n"
     try:
         os.write(2, line.encode(errors="replace"))
     finally:

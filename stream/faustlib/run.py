@@ -7,6 +7,7 @@ import sys
 import faust
 from faust.worker import Worker
 
+from stream import logs
 from stream.faustlib import exits
 
 OK = 0
@@ -14,6 +15,14 @@ _LEVELS = {"warning": "warn", "critical": "crit"}  # Faust's names
 # At `info` they print tables at every rebalance, among which our own lines are lost.
 _LIBRARIES = ("faust", "mode", "aiokafka", "stream.faustlib.recovery")
 HARMLESS = "Missing sensor state for rebalance"
+
+
+class FormedWorker(Worker):
+    """Faust sets up the log by itself; the form of its lines is ours."""
+
+    def _setup_logging(self) -> None:
+        super()._setup_logging()
+        logs.dress()
 
 
 def drop_harmless(record: logging.LogRecord) -> bool:
@@ -31,7 +40,7 @@ def run(app: faust.App, log_level: str = "warn") -> int:
         for library in _LIBRARIES:
             logging.getLogger(library).setLevel(logging.WARNING)
     logging.getLogger("faust.app.base").addFilter(drop_harmless)
-    worker = Worker(app, loglevel=_LEVELS.get(level, level), quiet=True, redirect_stdouts=False, loop=loop)
+    worker = FormedWorker(app, loglevel=_LEVELS.get(level, level), quiet=True, redirect_stdouts=False, loop=loop)
     code: object = None
     try:
         worker.execute_from_commandline()

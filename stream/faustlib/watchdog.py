@@ -3,7 +3,7 @@
 Pure: the caller brings positions and the time (faust-streaming/faust issue 629).
 """
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 
 
@@ -21,6 +21,10 @@ class Watchdog:
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
         self._seen: dict[Hashable, Seen] = {}
+
+    def keep(self, partitions: Collection[Hashable]) -> None:
+        """Forgets all others: one that comes back later did not stand still meanwhile."""
+        self._seen = {part: seen for part, seen in self._seen.items() if part in partitions}
 
     def stuck(self, partition: Hashable, position: int, end: int, now_s: float) -> bool:
         """True when the last record read is `position`, the last there is `end`, and that for the limit or longer."""

@@ -62,7 +62,10 @@ class Intake:
         generation: Callable[[], int],
         spawn: Spawn,
         leave: Callable[[str], object] = exits.again,
+        sent: Callable[[Sequence[Held]], object] = len,
     ) -> None:
+        """`sent` hears of each flush that the broker has whole."""
+        self._sent = sent
         self._sender = sender
         self._source = source
         self._leave = leave
@@ -149,6 +152,7 @@ class Intake:
                 standing = self.standings[each.partition]
                 standing.position = each.offset
                 standing.newest_ms = max(standing.newest_ms, each.newest_ms)
+            self._sent(held)
             _tell_refused(held)
 
     async def _flush_soon(self) -> None:

@@ -36,7 +36,10 @@ class Reporter:
         outlet: Outlet,
         fetched: Fetched,
         unread: Sequence[str] = (),
+        reported: Callable[[Sequence[SourceProgress]], object] = len,
     ) -> None:
+        """`reported` hears of each report that the broker has."""
+        self._reported = reported
         self._unread = tuple(SourceProgress(topic, 0, 0, NO_POSITION, 0, NO_POSITION) for topic in unread)
         """Sources that are switched off: no partition of theirs is waited for, or a shard that has heard of them before
         would take their silence for a fault."""
@@ -81,6 +84,7 @@ class Reporter:
         value = journal.encode_progress(Progress(self._boot, (*sources, *self._unread)))
         everyone: list[Outgoing] = [ToJournal(shard, journal.Kind.PROGRESS, value) for shard in range(self._shards)]
         await self._outlet.send(everyone)
+        self._reported(sources)
 
     async def _reached(self, partition: Partition, position: int, end: int) -> int:
         """The position to report. A tail without records (a transaction's markers) counts as read.
