@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stream import commands_control, commands_look, commands_people, commands_specs, console
+from stream import commands_control, commands_kafka, commands_look, commands_people, commands_specs, console
 from stream.broker.errors import BrokerError
 from stream.demo.scenario import SCENARIOS
 from stream.settings import Settings
@@ -28,6 +28,9 @@ app.add_typer(commands_specs.app, name="specs")
 app.add_typer(commands_control.keys_app, name="keys")
 app.add_typer(commands_control.kill_app, name="kill")
 app.add_typer(commands_control.state_app, name="state")
+topics_app.command("check")(commands_kafka.check)
+app.command("doctor")(commands_kafka.doctor)
+app.add_typer(commands_kafka.dead_letter_app, name="dead-letter")
 app.command("incidents")(commands_look.incidents)
 app.command("report")(commands_look.report)
 app.command("suggestions")(commands_look.suggestions)
@@ -179,11 +182,11 @@ def create(
     settings = console.load(ctx)
 
     async def work() -> list[topics.Created | topics.Exists]:
-        await reach.broker(settings.bootstrap, wait, console.say)
+        await reach.broker(console.cluster(settings), wait, console.say)
         prefix, shards = settings.topic_prefix, settings.shards
         try:
             return await topics.create(
-                settings.bootstrap, prefix, shards, source_partitions, replication, sources=sources, wait_s=wait
+                console.cluster(settings), prefix, shards, source_partitions, replication, sources=sources, wait_s=wait
             )
         except BrokerError as error:  # the broker answers: what is wrong is how the topics are
             raise OperatorNeededError(str(error)) from error
@@ -217,8 +220,8 @@ def _worker(ctx: typer.Context, wait: float) -> Settings:
 async def _ready(settings: Settings, wait: float) -> None:
     from stream import reach, topics
 
-    await reach.broker(settings.bootstrap, wait, console.say)
-    await reach.require(settings.bootstrap, _needed(settings), topics.hints(settings.topic_prefix))
+    await reach.broker(console.cluster(settings), wait, console.say)
+    await reach.require(console.cluster(settings), _needed(settings), topics.hints(settings.topic_prefix))
 
 
 def _unconfirmed(settings: Settings) -> Callable[[], int]:

@@ -195,10 +195,10 @@ def state_rebase(
 
     async def work() -> rebase.Plan:
         control = await read_control(settings, wait)
-        planned = await rebase.plan(settings.bootstrap, names, number, control)
+        planned = await rebase.plan(console.cluster(settings), names, number, control)
         if yes:
             group = f"{settings.group_prefix}-detect"
-            await rebase.carry_out(settings.bootstrap, group, names, settings.shards, planned, control)
+            await rebase.carry_out(console.cluster(settings), group, names, settings.shards, planned, control)
         return planned
 
     planned = console.wait(work())
@@ -250,7 +250,7 @@ def _switch(
             if scope in before.kills:  # a clock that went back must not make the new switch the older one
                 now_ms = max(now_ms, before.kills[scope].time_ms + 1)
             kill = control.Kill(scope, on, console.person(), reason, now_ms)
-            await control.publish(settings.bootstrap, topic, control.kill_event(kill), keyid, key)
+            await control.publish(console.cluster(settings), topic, control.kill_event(kill), keyid, key)
             written.append(kill)
             if not json_output:
                 print(f"kill switch {scope} is {'ON: nothing is applied there; reverts go on' if on else 'off'}")
@@ -265,8 +265,8 @@ async def read_control(settings: Settings, wait: float) -> "Control":
     from stream import control, keys, reach, topics
 
     trusted = keys.trusted(settings.trusted_operator_keys)
-    await reach.broker(settings.bootstrap, wait, console.say)
-    found = await control.read(settings.bootstrap, topics.names(settings.topic_prefix).control, trusted)
+    await reach.broker(console.cluster(settings), wait, console.say)
+    found = await control.read(console.cluster(settings), topics.names(settings.topic_prefix).control, trusted)
     for line in found.rejected:
         console.say(f"control topic, not counted: {line}")
     return found

@@ -66,7 +66,7 @@ def report(
     from stream import reach
 
     settings = console.load(ctx)
-    console.wait(reach.broker(settings.bootstrap, wait, console.say))
+    console.wait(reach.broker(console.cluster(settings), wait, console.say))
     from stream.report import command as report_command
 
     raise typer.Exit(report_command.main(settings, incident, folder, json_output))
@@ -152,7 +152,7 @@ def watch(
     trust = Trust.of(settings)
 
     async def work() -> None:
-        await reach.broker(settings.bootstrap, wait, console.say)
+        await reach.broker(console.cluster(settings), wait, console.say)
         await (live.once if once else live.go_on)(settings, trust, json_output)
 
     console.wait(work())
@@ -178,6 +178,6 @@ async def _board(settings: Settings, wait: float) -> "Board":
     from stream import keys, reach, topics
 
     trusted = keys.trusted(settings.trusted_command_keys)
-    await reach.broker(settings.bootstrap, wait, console.say)
+    await reach.broker(console.cluster(settings), wait, console.say)
     topic = topics.names(settings.topic_prefix).incidents
-    return await board.fold(reach.read(settings.bootstrap, topic), trusted)
+    return await board.fold(reach.read(console.cluster(settings), topic), trusted)

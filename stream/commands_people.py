@@ -151,7 +151,7 @@ def thaw(
         raise typer.Exit(console.OPERATOR)
     word = TargetThawed(target=target, by=console.person(), reason=reason, time_ms=_now_ms())
     topic = topics.names(settings.topic_prefix).control
-    console.wait(control.publish(settings.bootstrap, topic, control.word_event(word), keyid, key))
+    console.wait(control.publish(console.cluster(settings), topic, control.word_event(word), keyid, key))
     _tell([f"target {target} may be changed again"], word.fields(), json_output)
 
 

@@ -94,7 +94,7 @@ async def _apply(settings: Settings, specs: "SpecSet", wait: float) -> bool:
         raise BadSpecsError([Problem("specs", 0, "Tenancy: spec.attributes", said)])
     topic = topics.names(settings.topic_prefix).control
     event = control.specs_event(specs, time.time_ns() // 1_000_000)
-    await control.publish(settings.bootstrap, topic, event, keyid, key)
+    await control.publish(console.cluster(settings), topic, event, keyid, key)
     return True
 
 
@@ -102,8 +102,8 @@ async def _in_force(settings: Settings, wait: float) -> "SpecSet | None":
     from stream import control, keys, reach, topics
 
     trusted = keys.trusted(settings.trusted_operator_keys)
-    await reach.broker(settings.bootstrap, wait, console.say)
-    found = await control.read(settings.bootstrap, topics.names(settings.topic_prefix).control, trusted)
+    await reach.broker(console.cluster(settings), wait, console.say)
+    found = await control.read(console.cluster(settings), topics.names(settings.topic_prefix).control, trusted)
     for line in found.rejected:
         console.say(f"control topic, not counted: {line}")
     return found.specs

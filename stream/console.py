@@ -8,7 +8,7 @@ import pwd
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -17,6 +17,9 @@ from stream import settings
 from stream.broker.errors import BrokerError
 from stream.settings import Settings
 from stream.trouble import OperatorNeededError
+
+if TYPE_CHECKING:  # aiokafka is slow to import, and help needs it not
+    from stream.kafka import Cluster
 
 OK, USAGE, BROKER_AWAY, AGAIN, OPERATOR = 0, 2, 69, 70, 78
 WAIT_S = 30.0
@@ -31,7 +34,8 @@ class Group(TyperGroup):
 
     ORDER: Sequence[str] = (
         *("run", "demo", "specs", "watch", "incidents", "report", "suggestions", "approve", "reject", "changes"),
-        *("revert", "kill", "thaw", "keys", "topics", "broker", "ingest", "detect", "act", "state"),
+        *("revert", "kill", "thaw", "keys", "topics", "doctor", "dead-letter", "broker", "ingest"),
+        *("detect", "act", "state"),
     )
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002  # as above
@@ -68,6 +72,13 @@ def load(ctx: typer.Context) -> Settings:
     """The settings of this command."""
     config: Path | None = ctx.find_root().obj
     return settings.load(os.environ, config)
+
+
+def cluster(settings: Settings) -> "Cluster":
+    """The Kafka of these settings."""
+    from stream import kafka
+
+    return kafka.cluster(settings)
 
 
 def wait(work: Coroutine[Any, Any, Result]) -> Result:

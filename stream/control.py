@@ -20,6 +20,7 @@ from schemas.envelope import Event
 from schemas.identity import DEFAULT_ENVIRONMENT
 from schemas.specs import SpecSet
 from stream import reach
+from stream.kafka import Address
 from stream.reach import Stored
 
 SOURCE = "/douse/operator"
@@ -135,7 +136,7 @@ def accept(stored: Stored, trusted: Mapping[str, Ed25519PublicKey]) -> Specs | K
     return decided
 
 
-async def read(bootstrap: str, topic: str, trusted: Mapping[str, Ed25519PublicKey]) -> Control:
+async def read(bootstrap: Address, topic: str, trusted: Mapping[str, Ed25519PublicKey]) -> Control:
     """Reads the control topic from its beginning to its end. Raises BrokerError."""
     return await fold(reach.read(bootstrap, topic), trusted)
 
@@ -157,7 +158,7 @@ async def fold(records: AsyncIterator[Stored], trusted: Mapping[str, Ed25519Publ
     return control
 
 
-async def publish(bootstrap: str, topic: str, keyed: tuple[str, Event], keyid: str, key: Ed25519PrivateKey) -> None:
+async def publish(bootstrap: Address, topic: str, keyed: tuple[str, Event], keyid: str, key: Ed25519PrivateKey) -> None:
     """Signs the event and sends it. Raises BrokerError."""
     topic_key, event = keyed
     await reach.send(bootstrap, topic, [(topic_key, envelope.signed(event, keyid, key))])

@@ -11,11 +11,13 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from schemas import envelope
 from schemas.envelope import Event
+from stream import kafka
 from stream.broker.errors import BrokerError
+from stream.kafka import Address
 from stream.trouble import OperatorNeededError
 
 WAIT_S = 30.0  # a broker that starts beside us is there within 10 s
@@ -36,10 +38,11 @@ class Stored:
     key: str
     headers: Sequence[tuple[str, bytes]]
     value: bytes | None
+    raw_key: bytes | None = None
 
 
-async def broker(bootstrap: str, wait_s: float, say: Callable[[str], None]) -> None:
-    """Returns when a broker answers. Says once that it waits; raises BrokerError after `wait_s`."""
+async def broker(bootstrap: Address, wait_s: float, say: Callable[[str], None]) -> None:
+    """Returns when a broker answers. Says once that it waits; raises BrokerError after `wait_s`, DeniedError soon."""
     deadline_s = time.monotonic() + wait_s
     pause_s, pause_s_max = BACKOFF_S
     waiting = False
@@ -48,6 +51,9 @@ async def broker(bootstrap: str, wait_s: float, say: Callable[[str], None]) -> N
     logger.setLevel(logging.CRITICAL)  # it writes a traceback a try, which says no more than our one line
     try:
         while not await _answers(bootstrap):
+            denied = await kafka.refusal(bootstrap)
+            if denied is not None:
+                raise denied
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 raise BrokerError(
@@ -64,20 +70,23 @@ async def broker(bootstrap: str, wait_s: float, say: Callable[[str], None]) -> N
 
 
 async def require(
-    bootstrap: str, names: Sequence[str], instead: Mapping[str, str] = MappingProxyType({})
+    bootstrap: Address, names: Sequence[str], instead: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, int]:
     """The partitions of each topic. Raises MissingTopicsError, naming the command that makes them, or BrokerError.
 
     `instead` says by topic what else a person can do where it is not there.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_MS)
+    admin = AIOKafkaAdminClient(**kafka.client(bootstrap), request_timeout_ms=REQUEST_MS)
     try:
         await admin.start()
         described = await admin.describe_topics(list(names))
     except (KafkaError, OSError) as error:
-        raise BrokerError(f"the broker at {bootstrap} does not answer: {error}") from error
+        raise kafka.failed(error, bootstrap) from error
     finally:
         await admin.close()
+    denied = [each["topic"] for each in described if each["error_code"] == TopicAuthorizationFailedError.errno]
+    if denied:
+        raise kafka.failed(TopicAuthorizationFailedError(denied), bootstrap)
     there = {each["topic"]: len(each["partitions"]) for each in described if each["error_code"] == 0}
     absent = [name for name in names if not there.get(name)]
     if absent:
@@ -92,7 +101,7 @@ class MissingTopicsError(OperatorNeededError):
     """The broker answers, but has not the topics: a person has to create them."""
 
 
-async def read(bootstrap: str, topic: str) -> AsyncIterator[Stored]:
+async def read(bootstrap: Address, topic: str) -> AsyncIterator[Stored]:
     """Every record of the topic, from its beginning to the end that it had when the reading began."""
     partitions = (await require(bootstrap, [topic]))[topic]
     parts = [TopicPartition(topic, number) for number in range(partitions)]
@@ -117,10 +126,10 @@ async def read(bootstrap: str, topic: str) -> AsyncIterator[Stored]:
                 raise BrokerError(f"topic {topic} at {bootstrap} gave nothing for {READ_STALL_S:g} s before its end")
 
 
-async def send(bootstrap: str, topic: str, events: Sequence[tuple[str, Event]]) -> None:
+async def send(bootstrap: Address, topic: str, events: Sequence[tuple[str, Event]]) -> None:
     """Sends (key, event) pairs in order and returns when the broker has all of them. Raises BrokerError."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+        **kafka.client(bootstrap),
         enable_idempotence=True,
         acks="all",
         request_timeout_ms=REQUEST_MS,
@@ -132,15 +141,15 @@ async def send(bootstrap: str, topic: str, events: Sequence[tuple[str, Event]]) 
             headers, value = envelope.encode(event)
             await producer.send_and_wait(topic, value, key=key.encode(), headers=headers)
     except (KafkaError, OSError) as error:
-        raise BrokerError(f"cannot write to topic {topic} at {bootstrap}: {error}") from error
+        raise kafka.failed(error, bootstrap, f"writing to topic {topic}", topic) from error
     finally:
         await producer.stop()
 
 
 @asynccontextmanager
-async def _consumer(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def _consumer(bootstrap: Address) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **kafka.client(bootstrap),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         request_timeout_ms=REQUEST_MS,
@@ -149,13 +158,13 @@ async def _consumer(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.start()
         yield consumer
     except (KafkaError, OSError) as error:
-        raise BrokerError(f"the broker at {bootstrap} does not answer: {error}") from error
+        raise kafka.failed(error, bootstrap) from error
     finally:
         await consumer.stop()
 
 
-async def _answers(bootstrap: str) -> bool:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=2_000)
+async def _answers(bootstrap: Address) -> bool:
+    admin = AIOKafkaAdminClient(**kafka.client(bootstrap), request_timeout_ms=2_000)
     try:
         await admin.start()
         return bool((await admin.describe_cluster())["brokers"])
@@ -167,4 +176,4 @@ async def _answers(bootstrap: str) -> bool:
 
 def _stored(record: Any) -> Stored:
     key = record.key.decode(errors="replace") if record.key else ""
-    return Stored(record.partition, record.offset, record.timestamp, key, record.headers, record.value)
+    return Stored(record.partition, record.offset, record.timestamp, key, record.headers, record.value, record.key)

@@ -15,10 +15,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, UnknownMemberIdError
 
 from schemas import journal
-from stream import shard
+from stream import kafka, shard
 from stream.broker.errors import BrokerError
 from stream.control import Control
 from stream.detect.checkpoint import Checkpoint
+from stream.kafka import Address
 from stream.topics import Topics
 from stream.trouble import OperatorNeededError
 
@@ -44,7 +45,7 @@ class Plan:
     switches: Mapping[str, tuple[bool, int]]
 
 
-async def plan(bootstrap: str, topics: Topics, number: int, control: Control) -> Plan:
+async def plan(bootstrap: Address, topics: Topics, number: int, control: Control) -> Plan:
     """Reads the shard's whole journal partition for the place in each source that it goes on from. Writes nothing."""
     part = TopicPartition(topics.journal, number)
     async with _consumer(bootstrap, None) as consumer:
@@ -80,7 +81,9 @@ def follow(marks: Marks, body: journal.Body) -> None:
             pass  # ticks and progress have no position
 
 
-async def carry_out(bootstrap: str, group: str, topics: Topics, shards: int, planned: Plan, control: Control) -> None:
+async def carry_out(
+    bootstrap: Address, group: str, topics: Topics, shards: int, planned: Plan, control: Control
+) -> None:
     """Writes the new beginning as a snapshot, and sends the group to it. Raises GroupAtWorkError, BrokerError."""
     state = shard.fresh(planned.number, shards)
     state.mark = planned.first - 1
@@ -99,7 +102,7 @@ async def carry_out(bootstrap: str, group: str, topics: Topics, shards: int, pla
         await checkpoint.close()
 
 
-async def _send_group(bootstrap: str, group: str, part: TopicPartition, offset: int) -> None:
+async def _send_group(bootstrap: Address, group: str, part: TopicPartition, offset: int) -> None:
     """Commits the offset from outside the group, which the broker allows only while the group is empty."""
     async with _consumer(bootstrap, group) as consumer:
         consumer.assign([part])
@@ -110,14 +113,14 @@ async def _send_group(bootstrap: str, group: str, part: TopicPartition, offset: 
 
 
 @asynccontextmanager
-async def _consumer(bootstrap: str, group: str | None) -> AsyncIterator[AIOKafkaConsumer]:
+async def _consumer(bootstrap: Address, group: str | None) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest"
+        **kafka.client(bootstrap), group_id=group, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     try:
         await consumer.start()
         yield consumer
     except (KafkaError, OSError) as error:
-        raise BrokerError(f"the broker at {bootstrap} does not answer: {error}") from error
+        raise kafka.failed(error, bootstrap) from error
     finally:
         await consumer.stop()

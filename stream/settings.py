@@ -6,22 +6,25 @@ No other module reads the environment for a setting. The table of docs/settings.
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from schemas.fields import nearest, one_of
 from schemas.yamlfile import Problem
+from stream import security
 from stream.trouble import OperatorNeededError
 
 DEFAULT_FILE = "douse.toml"
 PREFIX = "DOUSE_"
 # Names with our prefix that are no settings: where the file is; the broker's jars; the tests' broker.
 OTHER_VARIABLES = ("DOUSE_CONFIG", "DOUSE_CACHE", "DOUSE_MAVEN_REPO", "DOUSE_TEST_BOOTSTRAP")
+SECRETS = ("sasl_password",)  # settings that only the environment may hold
 KEYS, DATA, ACTUATOR_FILE = Path("keys"), Path("out/data"), Path("actuator.toml")
 TRUTHS = {"true": True, "false": False}
 ADDRESSES = re.compile(r"[^\s:,]+:[0-9]{1,5}(\s*,\s*[^\s:,]+:[0-9]{1,5})*")
 LISTEN = re.compile(r"off|[^\s:,]+:[0-9]{1,5}")
+URL = re.compile(r"https?://\S+")
 TOPIC_PART = re.compile(r"[A-Za-z0-9._-]{0,100}")  # Kafka allows 249 in all; ours are the shorter half
 
 
@@ -51,6 +54,17 @@ class Settings:
     """Everything a process of douse is told from outside; RULES says what each one means."""
 
     bootstrap: str = "127.0.0.1:9092"
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password_file: Path | None = None
+    sasl_password: str = field(default="", repr=False)
+    oauth_token_url: str = ""
+    oauth_scope: str = ""
+    ssl_ca_file: Path | None = None
+    ssl_cert_file: Path | None = None
+    ssl_key_file: Path | None = None
+    ssl_check_hostname: bool = True
     topic_prefix: str = ""
     group_prefix: str = "douse"
     shards: int = 16
@@ -82,6 +96,17 @@ RULES: Mapping[str, Rule] = {
     "bootstrap": Rule(
         "Addresses of the Kafka brokers, `host:port`, separated by commas.", pattern=ADDRESSES, example="127.0.0.1:9092"
     ),
+    "security_protocol": Rule("How brokers are spoken to; [kafka.md](kafka.md).", options=security.PROTOCOLS),
+    "sasl_mechanism": Rule("How the SASL protocols log in.", options=security.MECHANISMS),
+    "sasl_username": Rule("Name to log in with; the client id for OAUTHBEARER."),
+    "sasl_password_file": Rule("File, mode 0600, whose first line is the password or client secret."),
+    "sasl_password": Rule("The same as text, which wins: from the environment alone, a settings file may not hold it."),
+    "oauth_token_url": Rule("Where OAUTHBEARER gets tokens.", pattern=URL, example="https://login.example.com/token"),
+    "oauth_scope": Rule("Scope to ask for with a token."),
+    "ssl_ca_file": Rule("PEM file of the authorities that sign brokers' certificates; empty: the system's."),
+    "ssl_cert_file": Rule("PEM file of our own certificate, where brokers ask for one."),
+    "ssl_key_file": Rule("PEM file of its private key, without a password, readable for its owner alone."),
+    "ssl_check_hostname": Rule("Whether a broker's certificate must name the host that `bootstrap` names."),
     "topic_prefix": Rule("Put before the name of every topic.", pattern=TOPIC_PART, example="team-a."),
     "group_prefix": Rule("Put before the name of every consumer group.", pattern=TOPIC_PART, example="douse"),
     "shards": Rule("Partitions of the journal, fixed when the topics are created; another number is refused.", 1, 1024),
@@ -205,6 +230,10 @@ def _from_file(path: Path, problems: list[Problem]) -> dict[str, Any]:
             unknown = f"is not a setting{nearest(name, known)}; known are {one_of(known)}"
             problems.append(Problem(label, _line_of(text, name), name, unknown))
             continue
+        if name in SECRETS:
+            forbidden = f"is a secret and does not stand in a settings file; use {name}_file or {PREFIX}{name.upper()}"
+            problems.append(Problem(label, _line_of(text, name), name, forbidden))
+            continue
         read, wrong = _read(known[name], value, path.parent)
         if wrong:
             problems.append(Problem(label, _line_of(text, name), name, wrong))
@@ -258,7 +287,7 @@ def _read(setting: Field[Any], value: Any, base: Path) -> tuple[Any, str]:
         return tuple(base / part for part in value), ""
     if not isinstance(value, str):
         return value, f"{value!r} is not text; write it in quotes"
-    if setting.type is Path:
+    if setting.type in (Path, Path | None):
         return (base / value, "") if value else (value, "is empty; name a path, or leave the setting out")
     if rule.options and value not in rule.options:
         return value, f"{value!r} is not one of {one_of(rule.options)}{nearest(value, rule.options)}"
@@ -286,6 +315,7 @@ def _check_together(values: Mapping[str, Any], problems: list[Problem], path: Pa
         third = both["session_s"] // 3
         text = f"{both['heartbeat_s']} is more than a third of session_s ({both['session_s']}); write {third}"
         problems.append(Problem(label, 0, "heartbeat_s", text))
+    problems.extend(security.problems(both, label))
 
 
 def _line_of(text: str, name: str) -> int:
@@ -297,7 +327,7 @@ def _line_of(text: str, name: str) -> int:
 
 def _default_text(default: Any) -> str:
     values = default if isinstance(default, tuple) else (str(default).lower() if default in (True, False) else default,)
-    return ", ".join(f"`{value}`" for value in values) if default != "" else "empty"
+    return "empty" if default in ("", None) else ", ".join(f"`{value}`" for value in values)
 
 
 if __name__ == "__main__":

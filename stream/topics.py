@@ -9,7 +9,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from stream import kafka
 from stream.broker.errors import BrokerError
+from stream.kafka import Address
 
 SHARDS = 16
 DAY_MS = 86_400_000
@@ -105,7 +107,7 @@ def source_table(topics: Topics, partitions: int) -> tuple[Topic, ...]:
 
 
 async def create(
-    bootstrap: str,
+    bootstrap: Address,
     prefix: str = "",
     shards: int = SHARDS,
     source_partitions: int = 4,
@@ -134,7 +136,7 @@ async def create(
                 )
         await _check_clock(admin, topics.journal)
     except KafkaError as error:
-        raise BrokerError(f"cannot create the topics at {bootstrap}: {error}") from error
+        raise kafka.failed(error, bootstrap, "creating the topics") from error
     finally:
         await admin.close()
     return [Created(topic) if topic.name in made else Exists(topic, there[topic.name]) for topic in wanted]
@@ -148,15 +150,18 @@ def _compacted() -> dict[str, str]:
     return {"cleanup.policy": "compact"}
 
 
-async def _connected(bootstrap: str, wait_s: float) -> AIOKafkaAdminClient:
+async def _connected(bootstrap: Address, wait_s: float) -> AIOKafkaAdminClient:
     deadline = time.monotonic() + wait_s
     pause_s, pause_s_max = BACKOFF_S
     while True:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=10_000)
+        admin = AIOKafkaAdminClient(**kafka.client(bootstrap), request_timeout_ms=10_000)
         try:
             await admin.start()
         except (KafkaError, OSError) as error:
             await admin.close()
+            denied = await kafka.refusal(bootstrap)
+            if denied is not None:
+                raise denied from error
             if time.monotonic() + pause_s > deadline:
                 raise BrokerError(
                     f"no broker answered at {bootstrap} within {wait_s:g} s ({error}); start one, or correct the "
@@ -190,6 +195,8 @@ async def _make(admin: AIOKafkaAdminClient, missing: list[Topic], replication: i
         error = for_code(code)
         if code == 0:
             made.add(name)
+        elif error in kafka.NO_LEAVE:
+            raise error(name)
         elif error is not TopicAlreadyExistsError:
             raise BrokerError(
                 f"cannot create topic {name}: {error.__name__} {' '.join(str(part) for part in message if part)}"
@@ -213,7 +220,9 @@ async def _settled(admin: AIOKafkaAdminClient, wanted: tuple[Topic, ...], wait_s
 async def _check_clock(admin: AIOKafkaAdminClient, journal: str) -> None:
     resource = ConfigResource(ConfigResourceType.TOPIC, journal, configs={"message.timestamp.type": None})
     for response in await admin.describe_configs([resource]):
-        for _code, _message, _type, _name, entries in response.resources:
+        for code, _message, _type, _name, entries in response.resources:
+            if code:
+                raise for_code(code)(journal)
             kind = {entry[0]: entry[1] for entry in entries}.get("message.timestamp.type")
             if kind != "LogAppendTime":
                 raise BrokerError(

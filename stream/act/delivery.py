@@ -13,6 +13,8 @@ from actuators import ledger
 from actuators.ledger import Ledger, Unsent
 from schemas import envelope
 from schemas.envelope import Event
+from stream import kafka
+from stream.kafka import Address
 
 OUTCOME_TYPE = f"{envelope.TYPE_PREFIX}outcome"
 IDLE_S = 1.0  # between two looks while nothing happens
@@ -25,7 +27,9 @@ log = logging.getLogger("douse.act")
 class Delivery:
     """One idempotent producer, made anew after every failure: ids, not sessions, remove the repeats."""
 
-    def __init__(self, bootstrap: str, topic: str, name: str, book: Ledger, keyid: str, key: Ed25519PrivateKey) -> None:
+    def __init__(
+        self, bootstrap: Address, topic: str, name: str, book: Ledger, keyid: str, key: Ed25519PrivateKey
+    ) -> None:
         self._bootstrap = bootstrap
         self._topic = topic
         self._source = f"/douse/act/{name}"
@@ -87,7 +91,7 @@ class Delivery:
 
     def _new_producer(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **kafka.client(self._bootstrap),
             enable_idempotence=True,
             acks="all",
             linger_ms=0,

@@ -24,7 +24,7 @@ from actuators import ledger
 from actuators.deadline import Instant
 from actuators.ledger import Entry, Ledger, State
 from schemas.commands import Outcome
-from stream import keys, logs, reach, topics
+from stream import kafka, keys, logs, reach, topics
 from stream.act import execute, inbox, setup, words
 from stream.act.delivery import Delivery
 from stream.act.execute import Hands
@@ -78,7 +78,7 @@ class Act:
         self._command_keys, self._operator_keys = trusted
         self._topics = topics.names(settings.topic_prefix)
         name = hands.actuator.name
-        self._delivery = Delivery(settings.bootstrap, self._topics.outcomes, name, hands.ledger, *signer)
+        self._delivery = Delivery(kafka.cluster(settings), self._topics.outcomes, name, hands.ledger, *signer)
         self._telling: asyncio.Task[None] | None = None
         self._parts: list[TopicPartition] = []
         self._progress = Progress()
@@ -115,7 +115,7 @@ class Act:
                 task.result()
             await self._finish()
             return OK
-        except MissingTopicsError as error:
+        except (MissingTopicsError, kafka.DeniedError) as error:
             return _say(error, OPERATOR)
         except BrokerError as error:
             return _say(error, UNAVAILABLE)
@@ -178,9 +178,9 @@ class Act:
         wanted = (self._topics.commands, self._topics.outcomes, self._topics.control)
         while True:
             try:
-                await reach.broker(self._settings.bootstrap, BROKER_WAIT_S, log.warning)
-                return (await reach.require(self._settings.bootstrap, wanted))[self._topics.commands]
-            except BrokerError as error:
+                await reach.broker(kafka.cluster(self._settings), BROKER_WAIT_S, log.warning)
+                return (await reach.require(kafka.cluster(self._settings), wanted))[self._topics.commands]
+            except (BrokerError, kafka.DeniedError) as error:
                 if not self._hands.ledger.entries(State.STANDING, State.TAKING_BACK):
                     raise
                 log.warning("%s; staying, because a change waits for its confirm deadline", error)
@@ -303,7 +303,7 @@ class Act:
     @contextlib.asynccontextmanager
     async def _reading(self, group: str | None, parts: list[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer]:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.bootstrap,
+            **kafka.client(kafka.cluster(self._settings)),
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

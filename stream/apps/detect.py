@@ -11,7 +11,7 @@ from faust.types import TP
 
 from schemas import journal
 from stream import engine as real_engine
-from stream import keys, logs, topics
+from stream import kafka, keys, logs, topics
 from stream import shard as real_shard
 from stream.detect import keeper, watch
 from stream.detect.checkpoint import LOADS_AT_ONCE, Checkpoint
@@ -74,7 +74,7 @@ class Detect:
         source = JournalSource(self.app, self._topics.journal)
         assert settings.command_key_file is not None, "settings.load fills it in"
         keyid, key = keys.load_private(settings.command_key_file)
-        self._publisher = Publisher(settings.bootstrap, self._topics, keyid, key)
+        self._publisher = Publisher(kafka.cluster(settings), self._topics, keyid, key)
         self._watch = watch.Watch(settings.shards, keyid, key.public_key())
         self._watching: asyncio.Task[None] | None = None
         self._families = DetectFamilies(time.time)
@@ -128,7 +128,7 @@ class Detect:
         if self._sending is None:
             self._sending = asyncio.get_running_loop().create_task(self._send(), name="ticker")
             self._sending.add_done_callback(_ended("ticks and events cannot be sent"))
-            reading = watch.read(self._settings.bootstrap, self._topics.status, self._watch)
+            reading = watch.read(kafka.cluster(self._settings), self._topics.status, self._watch)
             self._watching = asyncio.get_running_loop().create_task(reading, name="watch")
             self._watching.add_done_callback(_ended("the other shards cannot be heard"))
             self._pulsing = asyncio.get_running_loop().create_task(self.pulse.run(self._look), name="pulse")
@@ -163,7 +163,9 @@ class Detect:
 
     def _checkpoint(self, number: int) -> Checkpoint:
         group = f"{self._settings.group_prefix}-{KIND}"
-        return Checkpoint(self._settings.bootstrap, group, self._topics.state, self._topics.journal, number, self._gate)
+        return Checkpoint(
+            kafka.cluster(self._settings), group, self._topics.state, self._topics.journal, number, self._gate
+        )
 
 
 def _record(event: Any) -> journal.Record:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from faust.types import TP
 
 from detectors import observe
-from stream import keys, logs, reach, topics
+from stream import kafka, keys, logs, reach, topics
 from stream.broker.errors import BrokerError
 from stream.faustlib import app as faust_app
 from stream.faustlib import exits, guard, run
@@ -64,7 +64,7 @@ def main(settings: Settings) -> int:
         )
         app = faust_app.make(settings, KIND)
         in_force = asyncio.run(prepared(settings, app.conf.id, trusted))
-    except (keys.KeyFileError, reach.MissingTopicsError, offsets.BeyondTheEndError) as error:
+    except (keys.KeyFileError, reach.MissingTopicsError, kafka.DeniedError, offsets.BeyondTheEndError) as error:
         return _ended(exits.OPERATOR, error)
     except BrokerError as error:
         return _ended(NO_BROKER, error)
@@ -79,17 +79,17 @@ async def prepared(settings: Settings, group: str, trusted: Trusted) -> InForce:
     """
     names = topics.names(settings.topic_prefix)
     otlp, signed = sources(settings), (names.outcomes, names.control)
-    await reach.broker(settings.bootstrap, reach.WAIT_S, _say)
+    await reach.broker(kafka.cluster(settings), reach.WAIT_S, _say)
     there = await reach.require(
-        settings.bootstrap, [*otlp, *signed, names.journal, names.dead_letter], topics.hints(settings.topic_prefix)
+        kafka.cluster(settings), [*otlp, *signed, names.journal, names.dead_letter], topics.hints(settings.topic_prefix)
     )
     if there[names.journal] != settings.shards:
         raise reach.MissingTopicsError(
             f"topic {names.journal} has {there[names.journal]} partitions, the settings say {settings.shards} shards"
         )
     start_from = dict.fromkeys(otlp, settings.start_from) | dict.fromkeys(signed, offsets.EARLIEST)
-    await offsets.settle(settings.bootstrap, group, {topic: there[topic] for topic in start_from}, start_from)
-    return await specs_watch.first(settings.bootstrap, names.control, trusted.operators, _say)
+    await offsets.settle(kafka.cluster(settings), group, {topic: there[topic] for topic in start_from}, start_from)
+    return await specs_watch.first(kafka.cluster(settings), names.control, trusted.operators, _say)
 
 
 def sources(settings: Settings) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ class Ingest:
         self.exit_code = 0
         self._pulse, self._families = pulse, families
         self._app = app
-        self._bootstrap = settings.bootstrap
+        self._bootstrap = kafka.cluster(settings)
         self._operators = trusted.operators
         self._in_force = in_force
         self._names = topics.names(settings.topic_prefix)
@@ -121,8 +121,8 @@ class Ingest:
         self._lasting: tuple[asyncio.Task[None], ...] = ()
         self._pulsing: asyncio.Task[None] | None = None
         self._guard = guard.Guard(settings.session_s)
-        self._outlet = Outlet(settings.bootstrap, self._names)
-        self._sights = Sights(settings.bootstrap, app.conf.id)
+        self._outlet = Outlet(kafka.cluster(settings), self._names)
+        self._sights = Sights(kafka.cluster(settings), app.conf.id)
         self._intake = Intake(
             self._outlet,
             self._sights,

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -81,10 +81,18 @@ class Identity:
 class Broker:
     """A broker on one folder. `bootstrap` is its address from the first moment on."""
 
-    def __init__(self, folder: Path, jar_folder: Path, port: int | None, config: Mapping[str, str | int]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        jar_folder: Path,
+        port: int | None,
+        config: Mapping[str, str | int],
+        format_options: Sequence[str] = (),
+    ) -> None:
         self.folder = folder.resolve()
         self.jar_folder = jar_folder
         self.config = dict(config)
+        self.format_options = tuple(format_options)  # e.g. --add-scram: users that a new folder begins with
         self.log = self.folder / "broker.log"
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _take(self.folder)
@@ -181,6 +189,7 @@ class Broker:
                 self.identity.cluster_id,
                 "-c",
                 properties,
+                *self.format_options,
                 flags=self._shared_flags(),
             )
             done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -9,6 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas import envelope
 from schemas.envelope import Event
 from schemas.events import HEARTBEAT_TYPE, STATUS_TYPE
+from stream import kafka
+from stream.kafka import Address
 from stream.topics import Topics
 
 INCIDENT, COMMAND, OUTCOME = "dev.douse.incident.", "dev.douse.command.", "dev.douse.outcome"
@@ -17,7 +19,7 @@ INCIDENT, COMMAND, OUTCOME = "dev.douse.incident.", "dev.douse.command.", "dev.d
 class Feed:
     """Events in the order of arrival, repeats left out; the newest status of each shard apart."""
 
-    def __init__(self, bootstrap: str, topics: Topics) -> None:
+    def __init__(self, bootstrap: Address, topics: Topics) -> None:
         self.events: list[Event] = []
         self.status: dict[int, dict[str, Any]] = {}
         self._seen: set[tuple[str, str]] = set()
@@ -27,7 +29,7 @@ class Feed:
             topics.commands,
             topics.outcomes,
             topics.status,
-            bootstrap_servers=bootstrap,
+            **kafka.client(bootstrap),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
         )

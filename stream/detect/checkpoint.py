@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from stream import kafka
+from stream.kafka import Address
+
 MANIFEST = "manifest"
 SEGMENT_BYTES_MAX = 500_000  # a broker takes 1 MB by default; a larger record would end the owner again at each start
 BATCH_BYTES_MAX = 1_000_000
@@ -39,7 +42,7 @@ class Checkpoint:
     """The snapshots of one shard. `open` makes this process the only one that can write them."""
 
     def __init__(
-        self, bootstrap: str, group: str, state_topic: str, journal_topic: str, shard: int, gate: asyncio.Semaphore
+        self, bootstrap: Address, group: str, state_topic: str, journal_topic: str, shard: int, gate: asyncio.Semaphore
     ) -> None:
         """`gate` lets LOADS_AT_ONCE shards of a process read at the same time."""
         self._bootstrap = bootstrap
@@ -52,7 +55,7 @@ class Checkpoint:
     async def open(self) -> Found:
         """Fences the earlier owner, whose open transaction is aborted, and only then reads what was committed."""
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **kafka.client(self._bootstrap),
             transactional_id=f"{self._group}-{self._state.partition}",
             transaction_timeout_ms=TRANSACTION_MS_MAX,
             max_batch_size=BATCH_BYTES_MAX,
@@ -114,7 +117,7 @@ class Checkpoint:
     def _consumer(self) -> AIOKafkaConsumer:
         """Belongs to the group only to ask for its committed offset: it never joins and never commits."""
         return AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **kafka.client(self._bootstrap),
             group_id=self._group,
             isolation_level="read_committed",
             enable_auto_commit=False,

@@ -7,8 +7,10 @@ from aiokafka import AIOKafkaProducer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from schemas import envelope, journal
+from stream import kafka
 from stream.effects import Outlet, Publish
 from stream.faustlib import exits
+from stream.kafka import Address
 from stream.topics import Topics
 
 REQUEST_MS_MAX = 30_000  # a broker that is away longer ends the process; its successor sends the same again
@@ -19,7 +21,7 @@ TICK_HEADERS = [("kind", journal.Kind.TICK.encode()), ("version", str(journal.VE
 class Publisher:
     """One producer for all shards of the process. A send that fails ends the process: nothing later may overtake it."""
 
-    def __init__(self, bootstrap: str, topics: Topics, keyid: str, key: Ed25519PrivateKey) -> None:
+    def __init__(self, bootstrap: Address, topics: Topics, keyid: str, key: Ed25519PrivateKey) -> None:
         self._bootstrap = bootstrap
         self._topics = topics
         self._keyid = keyid
@@ -29,7 +31,7 @@ class Publisher:
 
     async def start(self) -> None:
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **kafka.client(self._bootstrap),
             enable_idempotence=True,
             acks="all",
             linger_ms=0,
@@ -75,4 +77,4 @@ class Publisher:
 def _check(sent: asyncio.Future[Any]) -> None:
     error = None if sent.cancelled() else sent.exception()
     if error is not None:
-        exits.again(f"a send failed, and a later one must not overtake it: {error!r}")
+        exits.send_failed(error)

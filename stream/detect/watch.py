@@ -15,7 +15,9 @@ from schemas import envelope, signing
 from schemas.envelope import NotAnEvent
 from schemas.events import HEARTBEAT_TYPE, STATUS_TYPE, Status
 from schemas.fleet import Fleet
+from stream import kafka
 from stream.core import fleet
+from stream.kafka import Address
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +78,9 @@ class Watch:
             log.warning("status: a record is left out, and others like it will be: %s", text)
 
 
-async def read(bootstrap: str, topic: str, watch: Watch) -> None:
+async def read(bootstrap: Address, topic: str, watch: Watch) -> None:
     """Reads the topic from its beginning until it is cancelled."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(**kafka.client(bootstrap), enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         partition = TopicPartition(topic, 0)

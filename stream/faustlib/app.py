@@ -5,7 +5,10 @@ from pathlib import Path
 
 import faust
 from faust import streams
+from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
+from faust.types.auth import CredentialsT, SASLMechanism
 
+from stream import kafka
 from stream.faustlib import recovery
 from stream.settings import Settings
 
@@ -30,8 +33,10 @@ def make(settings: Settings, kind: str) -> faust.App:
     name = f"{settings.group_prefix}-{kind}"
     folder = Path(settings.data_folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)  # Faust makes its own folder, not the parent of it
+    at = kafka.cluster(settings)
     return faust.App(
         name,
+        broker_credentials=_credentials(at),
         broker=[f"kafka://{address.strip()}" for address in settings.bootstrap.split(",")],
         datadir=folder / name,
         store="memory://",
@@ -61,3 +66,14 @@ def make(settings: Settings, kind: str) -> faust.App:
         web_tables_enabled=False,
         worker_redirect_stdouts=False,
     )
+
+
+def _credentials(at: kafka.Cluster) -> CredentialsT | None:
+    """The security of this Kafka in Faust's words."""
+    if at.tokens is not None:
+        return OAuthCredentials(oauth_cb=at.tokens, ssl_context=at.tls)
+    if at.mechanism:
+        return SASLCredentials(
+            username=at.username, password=at.password, ssl_context=at.tls, mechanism=SASLMechanism(at.mechanism)
+        )
+    return None if at.tls is None else SSLCredentials(at.tls)

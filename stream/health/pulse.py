@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from schemas import canonical, envelope
 from schemas.envelope import Event
 from schemas.events import HEARTBEAT_TYPE, Heartbeat
-from stream import topics
+from stream import kafka, topics
 from stream.faustlib.watchdog import Watchdog
 from stream.health import vitals
 from stream.health.families import Families, version
@@ -43,7 +43,7 @@ class Pulse:
         """`name` is the actuator's, `signer` the worker's key where it has one: ingest has none."""
         self.vitals = Vitals()
         self.families = families
-        self._bootstrap = settings.bootstrap
+        self._cluster = kafka.cluster(settings)
         self._topic = topics.names(settings.topic_prefix).status
         self._name = name
         self._signer = signer
@@ -131,7 +131,7 @@ class Pulse:
                     await asyncio.wait_for(producer.stop(), SEND_S_MAX)
 
     async def _connected(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_MS)
+        producer = AIOKafkaProducer(**kafka.client(self._cluster), request_timeout_ms=REQUEST_MS)
         try:
             await producer.start()
         except BaseException:

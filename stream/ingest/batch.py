@@ -15,6 +15,8 @@ from stream.ingest.doors import Addressed, Content, Nothing, Refused
 
 DEAD_LETTER_BYTES_MAX = 8_000_000  # the topic takes 8 MiB; the rest is room for the headers
 REASON_CHARS_MAX = 500
+ORIGINAL = "original."  # before the names of the headers that the record came with
+HEADERS_BYTES_MAX = 100_000  # what 8 MiB leave beside the value; more are left out, and that is told
 
 Partition = tuple[str, int]  # topic, partition
 
@@ -29,6 +31,8 @@ class Held:
     newest_ms: int
     ack: Callable[[], Any]
     value: bytes | None = None
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class ToJournal:
 class DeadLetter:
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
+    key: bytes | None = None
 
 
 Outgoing = ToJournal | DeadLetter
@@ -138,7 +143,11 @@ def _dead_letter(held: Held, reason: str) -> DeadLetter:
     ]
     if len(value) > DEAD_LETTER_BYTES_MAX:
         headers.append(("cut_from_bytes", str(len(value)).encode()))
-    return DeadLetter(value[:DEAD_LETTER_BYTES_MAX], tuple(headers))
+    brought = [(f"{ORIGINAL}{name}", content or b"") for name, content in held.headers]
+    size = sum(len(name) + len(content) for name, content in brought) + len(held.key or b"")
+    if size > HEADERS_BYTES_MAX:
+        return DeadLetter(value[:DEAD_LETTER_BYTES_MAX], (*headers, ("left_out_bytes", str(size).encode())))
+    return DeadLetter(value[:DEAD_LETTER_BYTES_MAX], (*headers, *brought), held.key)
 
 
 def _numbers(table: Table, column: str) -> NDArray[Any]:

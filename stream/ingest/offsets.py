@@ -6,7 +6,8 @@ from contextlib import suppress
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, UnknownMemberIdError
 
-from stream.broker.errors import BrokerError
+from stream import kafka
+from stream.kafka import Address
 
 EARLIEST = "earliest"
 OTHERS_ARE_THERE = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
@@ -16,13 +17,13 @@ class BeyondTheEndError(ValueError):
     """The group has read further than its topic reaches: the topic was made anew, a person has to decide."""
 
 
-async def settle(bootstrap: str, group: str, topics: Mapping[str, int], start_from: Mapping[str, str]) -> None:
+async def settle(bootstrap: Address, group: str, topics: Mapping[str, int], start_from: Mapping[str, str]) -> None:
     """Commits a first offset for every partition that has none; `start_from` is `latest` or `earliest` for each topic.
 
     Raises BeyondTheEndError naming the partition, BrokerError. Workers that run already keep their offsets.
     """
     parts = [TopicPartition(topic, number) for topic, count in topics.items() for number in range(count)]
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**kafka.client(bootstrap), group_id=group, enable_auto_commit=False)
     try:
         await consumer.start()
         consumer.assign(parts)
@@ -38,7 +39,7 @@ async def settle(bootstrap: str, group: str, topics: Mapping[str, int], start_fr
         if missing:
             await _commit(consumer, missing)
     except (KafkaError, OSError) as error:
-        raise BrokerError(f"cannot settle the offsets of group {group} at {bootstrap}: {error!r}") from error
+        raise kafka.failed(error, bootstrap, f"settling the offsets of group {group}") from error
     finally:
         await consumer.stop()
 

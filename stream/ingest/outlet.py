@@ -7,8 +7,10 @@ from typing import Any, assert_never
 from aiokafka import AIOKafkaProducer
 
 from schemas import journal
+from stream import kafka
 from stream.faustlib import exits
 from stream.ingest.batch import DeadLetter, Outgoing, ToJournal
+from stream.kafka import Address
 from stream.topics import RECORD_BYTES_MAX, Topics
 
 REQUEST_MS_MAX = 30_000  # a broker that is away longer ends the process; what was not acknowledged is read again
@@ -17,7 +19,7 @@ REQUEST_MS_MAX = 30_000  # a broker that is away longer ends the process; what w
 class Outlet:
     """Sends to the journal and to the dead letters."""
 
-    def __init__(self, bootstrap: str, topics: Topics) -> None:
+    def __init__(self, bootstrap: Address, topics: Topics) -> None:
         self._bootstrap = bootstrap
         self._topics = topics
         self._producer: AIOKafkaProducer | None = None
@@ -27,7 +29,7 @@ class Outlet:
         if self._producer is not None:
             return
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **kafka.client(self._bootstrap),
             enable_idempotence=True,
             acks="all",
             linger_ms=0,
@@ -56,8 +58,9 @@ class Outlet:
             case ToJournal(shard, kind, value):
                 headers = [("kind", kind.encode()), ("version", str(journal.VERSION).encode())]
                 future = await producer.send(self._topics.journal, value, partition=shard, headers=headers)
-            case DeadLetter(value, letter_headers):
-                future = await producer.send(self._topics.dead_letter, value, headers=list(letter_headers))
+            case DeadLetter(value, letter_headers, key):
+                headers = list(letter_headers)
+                future = await producer.send(self._topics.dead_letter, value, key=key, headers=headers)
             case _:
                 assert_never(outgoing)
         return future  # type: ignore[no-any-return]  # aiokafka has no types
@@ -66,4 +69,4 @@ class Outlet:
 def _check(sent: asyncio.Future[Any]) -> None:
     error = None if sent.cancelled() else sent.exception()
     if error is not None:
-        exits.again(f"a send failed, and a later one must not overtake it: {error!r}")
+        exits.send_failed(error)

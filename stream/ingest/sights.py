@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from stream import kafka
 from stream.ingest.batch import Partition
+from stream.kafka import Address
 
 REQUEST_MS = 5_000
 ONE_RECORD_BYTES = 1024  # the broker gives at least one batch, whatever its size
@@ -16,7 +18,7 @@ NEXT_S_MAX = 10.0
 class Sights:
     """One client without group and assignment, so that asking disturbs no reading. Methods raise KafkaError."""
 
-    def __init__(self, bootstrap: str, group: str) -> None:
+    def __init__(self, bootstrap: Address, group: str) -> None:
         self._bootstrap = bootstrap
         self._group = group
         self._consumer: AIOKafkaConsumer | None = None
@@ -24,7 +26,7 @@ class Sights:
     async def start(self) -> None:
         """Connects; a second call does nothing."""
         if self._consumer is None:
-            self._consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_MS)
+            self._consumer = AIOKafkaConsumer(**kafka.client(self._bootstrap), request_timeout_ms=REQUEST_MS)
             await self._consumer.start()
 
     async def stop(self) -> None:
@@ -46,7 +48,7 @@ class Sights:
     async def next_record(self, partition: Partition, offset: int) -> int:
         """Offset of the first record at or after this one; there has to be one. Raises TimeoutError."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **kafka.client(self._bootstrap),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             request_timeout_ms=REQUEST_MS,
@@ -63,7 +65,7 @@ class Sights:
 
     async def committed(self) -> dict[Partition, int]:
         """The next offset that the group will read, of each partition that has one."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_MS)
+        admin = AIOKafkaAdminClient(**kafka.client(self._bootstrap), request_timeout_ms=REQUEST_MS)
         try:
             await admin.start()
             found = await admin.list_consumer_group_offsets(self._group)

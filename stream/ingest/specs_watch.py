@@ -12,7 +12,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from schemas.specs import SpecSet
-from stream import control
+from stream import control, kafka
+from stream.kafka import Address
 from stream.reach import Stored
 
 AGAIN_S = 1.0  # between two looks while there is no spec set
@@ -29,7 +30,7 @@ class InForce:
 
 
 async def first(
-    bootstrap: str, topic: str, trusted: Mapping[str, Ed25519PublicKey], say: Callable[[str], None]
+    bootstrap: Address, topic: str, trusted: Mapping[str, Ed25519PublicKey], say: Callable[[str], None]
 ) -> InForce:
     """Waits until a trusted operator has applied a spec set; says once that it waits. Raises BrokerError."""
     said = False
@@ -43,10 +44,10 @@ async def first(
         await asyncio.sleep(AGAIN_S)
 
 
-async def newer(bootstrap: str, topic: str, trusted: Mapping[str, Ed25519PublicKey], known: InForce) -> SpecSet:
+async def newer(bootstrap: Address, topic: str, trusted: Mapping[str, Ed25519PublicKey], known: InForce) -> SpecSet:
     """Returns when another spec set than the known one is on the topic. Raises KafkaError."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **kafka.client(bootstrap),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         fetch_max_wait_ms=FETCH_WAIT_MS,

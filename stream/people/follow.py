@@ -9,8 +9,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.envelope import Event
 from schemas.events import HEARTBEAT_TYPE
-from stream import reach, topics
-from stream.broker.errors import BrokerError
+from stream import kafka, reach, topics
 from stream.people.book import Book
 from stream.people.trust import Trust, UntrustedError
 from stream.settings import Settings
@@ -24,7 +23,7 @@ async def read(settings: Settings, trust: Trust) -> Book:
     book = Book()
 
     async def one(topic: str) -> None:
-        async for stored in reach.read(settings.bootstrap, topic):
+        async for stored in reach.read(kafka.cluster(settings), topic):
             try:
                 book.take(trust.event(stored.headers, stored.value))
             except UntrustedError as error:
@@ -43,7 +42,7 @@ class Follower:
         names = topics.names(settings.topic_prefix)
         self._topics = (*_told(settings), *((names.status,) if status else ()))
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.bootstrap,
+            **kafka.client(kafka.cluster(settings)),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             request_timeout_ms=REQUEST_MS,
@@ -52,7 +51,7 @@ class Follower:
         self.rejected = 0
 
     async def __aenter__(self) -> Self:
-        found = await reach.require(self._settings.bootstrap, self._topics)
+        found = await reach.require(kafka.cluster(self._settings), self._topics)
         parts = [TopicPartition(topic, number) for topic, count in found.items() for number in range(count)]
         try:
             await self._consumer.start()
@@ -65,7 +64,7 @@ class Follower:
                     await self._consumer.seek_to_beginning(part)
         except (KafkaError, OSError) as error:
             await self._consumer.stop()
-            raise BrokerError(f"the broker at {self._settings.bootstrap} does not answer: {error}") from error
+            raise kafka.failed(error, self._settings.bootstrap) from error
         return self
 
     async def __aexit__(
@@ -78,7 +77,7 @@ class Follower:
         try:
             batches = await self._consumer.getmany(timeout_ms=int(wait_s * 1000))
         except (KafkaError, OSError) as error:
-            raise BrokerError(f"the broker at {self._settings.bootstrap} does not answer: {error}") from error
+            raise kafka.failed(error, self._settings.bootstrap) from error
         events = []
         for record in (record for records in batches.values() for record in records):
             if ("ce_type", HEARTBEAT_TYPE.encode()) in record.headers:

@@ -8,7 +8,7 @@ from schemas.commands import CommandKind, Outcome, OutcomeStatus
 from schemas.control import ChangeReverted, PlanDecided
 from schemas.events import Decided, HandedOver, Planned, Refused, Word
 from schemas.model import Model
-from stream import control, keys, topics
+from stream import control, kafka, keys, topics
 from stream.incidents import ID_DIGITS
 from stream.people.book import Book
 from stream.people.follow import Follower
@@ -162,7 +162,7 @@ async def say(
     topic = topics.names(settings.topic_prefix).control
     async with Follower(settings, trust, from_end=True) as follower:
         for word in words:
-            await control.publish(settings.bootstrap, topic, control.word_event(word), keyid, key)
+            await control.publish(kafka.cluster(settings), topic, control.word_event(word), keyid, key)
         await _listen(follower, heard.take, lambda: heard.done, wait_s)
 
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from schemas import envelope, signing
 from schemas.envelope import Event
-from stream import keys, reach, topics
+from stream import kafka, keys, reach, topics
 from stream.reach import Stored
 from stream.settings import Settings
 
@@ -30,7 +30,7 @@ async def read(settings: Settings) -> Archive:
     commanders, actuators = keys.trusted(settings.trusted_command_keys), keys.trusted(settings.trusted_actuator_keys)
     sources = ((names.incidents, commanders), (names.commands, commanders), (names.outcomes, actuators))
     parts = await asyncio.gather(
-        *(fold(topic, reach.read(settings.bootstrap, topic), trusted) for topic, trusted in sources)
+        *(fold(topic, reach.read(kafka.cluster(settings), topic), trusted) for topic, trusted in sources)
     )
     return Archive(
         tuple(event for part in parts for event in part.events), tuple(line for part in parts for line in part.rejected)

@@ -16,7 +16,8 @@ NOWHERE = "127.0.0.1:1"  # a port of the system that nobody serves
 COMMANDS = (
     "run", "ingest", "detect", "act", "broker", "topics create", "specs check", "specs apply", "incidents", "report",
     "keys init", "keys add", "keys show", "kill on", "kill off", "kill show", "state rebase", "demo", "suggestions",
-    "approve", "reject", "revert", "thaw", "changes", "watch",
+    "approve", "reject", "revert", "thaw", "changes", "watch", "topics check", "doctor", "dead-letter list",
+    "dead-letter show", "dead-letter requeue",
 )  # fmt: skip
 
 
