@@ -58,12 +58,21 @@ async def examine(settings: Settings, wait_s: float, say: Callable[[str], None])
     except (BrokerError, OperatorNeededError) as error:
         return [*found, Finding(Level.FAIL, "broker", str(error), "everything below waits for it")]
     names = topics.names(settings.topic_prefix)
-    for look in (_broker, _topics, _rights, _lag, _clock, _freshness, _actuators):
+    looks = {
+        "broker": _broker,
+        "topics": _topics,
+        "acl": _rights,
+        "lag": _lag,
+        "clock": _clock,
+        "freshness": _freshness,
+        "actuators": _actuators,
+    }
+    for what, look in looks.items():
         try:
             found += await look(settings, at, names)
         except (KafkaError, OSError, BrokerError, OperatorNeededError, TimeoutError) as error:
             said = kafka.failed(error, at) if isinstance(error, KafkaError) else error
-            found.append(Finding(Level.FAIL, look.__name__.strip("_"), str(said) or repr(said), "see docs/kafka.md"))
+            found.append(Finding(Level.FAIL, what, str(said) or repr(said), "see docs/kafka.md"))
     return found
 
 

@@ -106,6 +106,12 @@ def failed(error: Exception, at: Address, doing: str = "", topic: str = "") -> E
     return BrokerError(f"{doing} at {at}: {error}" if doing else f"the broker at {at} does not answer: {error}")
 
 
+def hint(at: Address) -> str:
+    """What silence may mean beside an absent broker: a port of another protocol just ends the connection."""
+    spoken = at.protocol if isinstance(at, Cluster) else "PLAINTEXT"
+    return "" if spoken == "PLAINTEXT" else f"; a port that does not speak {spoken} is silent as well"
+
+
 async def refusal(at: Address) -> DeniedError | None:
     """Why the Kafka at this address does not let us in, asked once; None where it does, or does not answer at all."""
     if not isinstance(at, Cluster) or at.protocol == "PLAINTEXT":

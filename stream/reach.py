@@ -58,7 +58,7 @@ async def broker(bootstrap: Address, wait_s: float, say: Callable[[str], None]) 
             if left_s <= 0:
                 raise BrokerError(
                     f"no broker answered at {bootstrap} within {wait_s:g} s; start one (`douse broker` for a laptop) "
-                    "or set `bootstrap` (DOUSE_BOOTSTRAP) to where yours is"
+                    f"or set `bootstrap` (DOUSE_BOOTSTRAP) to where yours is{kafka.hint(bootstrap)}"
                 )
             if not waiting:
                 say(f"no broker at {bootstrap} yet; trying again for {wait_s:g} s")

@@ -4,12 +4,19 @@ The broker itself says what a login may do with a topic (Metadata, version 8) an
 version 3); brokers before 2.3 do not, and then nothing is known.
 """
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TransactionalIdAuthorizationFailed
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    KafkaError,
+    TransactionalIdAuthorizationFailed,
+)
+from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
@@ -19,6 +26,7 @@ from stream.settings import Settings
 
 REQUEST_MS = 10_000
 TOPIC, GROUP, TRANSACTIONAL_ID = "topic", "group", "transactional id"
+COORDINATOR_PAUSES_S = (0.2, 0.5, 1.0, 2.0)  # the first who asks makes the broker create its topic of offsets
 BITS = {"READ": 3, "WRITE": 4, "DESCRIBE": 8}  # Kafka's AclOperation codes
 WRITE_TRANSACTION = 1  # the coordinator's kind for a transactional id
 
@@ -67,8 +75,8 @@ def needs(settings: Settings, app: str, actuator: str = "local") -> tuple[Need, 
 
 async def missing(at: Address, wanted: Iterable[Need]) -> list[Need] | None:
     """What of these this login may not do; None where the broker is too old to say. Raises KafkaError, OSError."""
-    admin = AIOKafkaAdminClient(**kafka.client(at), request_timeout_ms=REQUEST_MS)
     wanted = list(wanted)
+    admin = AIOKafkaAdminClient(**kafka.client(at), request_timeout_ms=REQUEST_MS)
     try:
         await admin.start()
         allowed = await _topics(admin, [need.name for need in wanted if need.kind == TOPIC])
@@ -98,11 +106,21 @@ async def _topics(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int
 
 async def _may(admin: AIOKafkaAdminClient, need: Need) -> bool:
     """Whether the group may be used; of a transactional id the broker tells only whether it may be seen."""
+    for pause_s in COORDINATOR_PAUSES_S:
+        try:
+            return await _allowed(admin, need)
+        except GroupCoordinatorNotAvailableError:
+            await asyncio.sleep(pause_s)
+    return await _allowed(admin, need)
+
+
+async def _allowed(admin: AIOKafkaAdminClient, need: Need) -> bool:
     try:
         if need.kind == TRANSACTIONAL_ID:
             await admin.find_coordinator(f"{need.name}0", WRITE_TRANSACTION)
             return True
-        [answer] = await admin.describe_consumer_groups([need.name], include_authorized_operations=True)
+        coordinator = await admin.find_coordinator(need.name)
+        answer = await admin._send_request_to_node(coordinator, _AskedGroup(need.name))
     except (GroupAuthorizationFailedError, TransactionalIdAuthorizationFailed):
         return False
     except KafkaError as error:
@@ -165,3 +183,22 @@ class _Asked(Request[_Question]):  # type: ignore[misc]  # aiokafka has no types
 
     def build(self, request_struct_class: Any) -> Any:
         return request_struct_class(self._names, False, False, True)
+
+
+class _GroupQuestion(RequestStruct):  # type: ignore[misc]  # aiokafka has no types
+    """aiokafka's own version 3 reads the answer as one of version 2, which has no operations."""
+
+    API_KEY = 15
+    API_VERSION = 3
+    RESPONSE_TYPE = DescribeGroupsResponse_v3
+    SCHEMA = DescribeGroupsRequest_v3.SCHEMA
+
+
+class _AskedGroup(Request[_GroupQuestion]):  # type: ignore[misc]  # aiokafka has no types
+    API_KEY = 15
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+
+    def build(self, request_struct_class: Any) -> Any:
+        return request_struct_class([self._group], True)
