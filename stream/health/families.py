@@ -31,7 +31,8 @@ class Families:
 
     def __init__(self, app: str) -> None:
         self.app = app
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each counter, which Prometheus' text format has no use for
+        # A series more for each counter, which Prometheus' text format has no use for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the client has no type for it
         self.registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=self.registry)
         build = Info("douse_build", "Version of douse and of Python that this worker runs.", registry=self.registry)

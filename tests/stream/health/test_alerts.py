@@ -93,6 +93,7 @@ def test_the_rules_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
         timeline(alive, "9m", DouseIngestGone=[], DouseDetectGone=[], DouseActGone=[]),
         timeline({}, "1m", DouseDetectGone=gone, DouseActGone=[]),
         timeline(alive | {beat % "detect": "0+15x8 120x30"}, "4m", DouseDetectGone=[{}], DouseIngestGone=[]),
+        timeline(alive | {beat % "ingest": "0+15x8 120x30"}, "4m", DouseIngestGone=[{}], DouseDetectGone=[]),
         timeline(dead, "4m", DouseActGone=[one]),
         timeline({'douse_stalled{instance="i"}': "0x4 1x4"}, "1m", DouseStalled=[]),
         timeline({'douse_stalled{instance="i"}': "0x4 1x4"}, "90s", DouseStalled=[{"instance": "i"}]),

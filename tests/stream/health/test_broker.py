@@ -1,5 +1,6 @@
 """The workers on a real broker: what they say of themselves is true, and they say it on Kafka too."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 from schemas import envelope
 from schemas.commands import OutcomeStatus
 from schemas.events import HEARTBEAT_TYPE, Heartbeat
+from stream import settings
+from stream.people.follow import Follower
+from stream.people.trust import Trust
 from tests.actuators import commands
 from tests.faults import harness, pipeline
 from tests.stream.act.rig import rigged
@@ -42,11 +46,21 @@ def test_ingest_and_detect_tell_how_they_are(bootstrap: str, prefix: str, tmp_pa
         assert not any(tenant in fresh + seen for tenant in pipeline.TENANTS)
         beats = [_heartbeat(record) for record in harness.read(made, made.topics.status, 1)]
         assert {beat.app for beat in beats if beat} == {"ingest", "detect"}
+        assert asyncio.run(_not_counted(tmp_path / "douse.toml")) == 0
         assert kept.stop() == [0, 0]
     lines = (tmp_path / "detect-0.log").read_text().splitlines()
     told = [json.loads(line) for line in lines]
     assert {one["app"] for one in told} == {"detect"}
     assert any("incident" in one and "shard" in one for one in told)
+
+
+async def _not_counted(config: Path) -> int:
+    """How many records the live screen would call untrusted."""
+    found = settings.load({}, config)
+    async with Follower(found, Trust.of(found), status=True) as follower:
+        while not await follower.caught_up():
+            await follower.next()
+    return follower.rejected
 
 
 def _dead_letters(address: str, made: harness.World) -> float:
