@@ -78,7 +78,7 @@ def run(
 
     async def prepare() -> None:
         await commands_specs.prepare(settings, loaded, wait)
-        await _ready(settings, wait)
+        await _ready(settings, wait, "ingest", "detect")
         if not acts:
             console.say(f"no {settings.actuator_file}: act is not started, nothing is changed on this machine")
 
@@ -91,7 +91,7 @@ def ingest(ctx: typer.Context, wait: Wait = console.WAIT_S) -> None:
 
     Example: DOUSE_BOOTSTRAP=kafka:9092 douse ingest
     """
-    settings = _worker(ctx, wait)
+    settings = _worker(ctx, wait, "ingest")
     from stream.apps import ingest as worker
 
     raise typer.Exit(worker.main(settings))
@@ -103,7 +103,7 @@ def detect(ctx: typer.Context, wait: Wait = console.WAIT_S) -> None:
 
     Example: douse --config /etc/douse.toml detect
     """
-    settings = _worker(ctx, wait)
+    settings = _worker(ctx, wait, "detect")
     from stream.apps import detect as worker
 
     raise typer.Exit(worker.main(settings))
@@ -205,7 +205,7 @@ def main() -> None:
     app()
 
 
-def _worker(ctx: typer.Context, wait: float) -> Settings:
+def _worker(ctx: typer.Context, wait: float, app: str) -> Settings:
     """Settings for a process that runs on, once the broker answers and has the topics."""
     import logging
 
@@ -213,15 +213,17 @@ def _worker(ctx: typer.Context, wait: float) -> Settings:
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if settings.log_level != "debug":
         logging.getLogger("aiokafka").setLevel(logging.WARNING)  # at info it tells of every group and subscription
-    console.wait(_ready(settings, wait))
+    console.wait(_ready(settings, wait, app))
     return settings
 
 
-async def _ready(settings: Settings, wait: float) -> None:
-    from stream import reach, topics
+async def _ready(settings: Settings, wait: float, *apps: str) -> None:
+    from stream import reach, rights, topics
 
     await reach.broker(console.cluster(settings), wait, console.say)
     await reach.require(console.cluster(settings), _needed(settings), topics.hints(settings.topic_prefix))
+    for name in apps:
+        await rights.require(console.cluster(settings), settings, name)
 
 
 def _unconfirmed(settings: Settings) -> Callable[[], int]:

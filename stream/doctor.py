@@ -158,9 +158,9 @@ async def _rights(settings: Settings, at: Cluster, _: topics.Topics) -> list[Fin
         if lacking is None:
             return [Finding(Level.WARN, "acl", "this broker does not tell what a login may do", "see docs/kafka.md")]
         for need in lacking:
-            text = f"{app}: no {', '.join(need.operations)} on {need.kind} {need.name}{'*' if need.prefixed else ''}"
             whose = "add the ACL, if this login is the one of that app"
-            found.append(Finding(Level.FAIL if app != "operator" else Level.WARN, "acl", text, whose))
+            level = Level.FAIL if app != "operator" else Level.WARN
+            found.append(Finding(level, "acl", rights.said(app, need), whose))
     return found or [Finding(Level.OK, "acl", f"{at.who} may do all that the apps do")]
 
 

@@ -73,6 +73,24 @@ def needs(settings: Settings, app: str, actuator: str = "local") -> tuple[Need, 
     return tuple(found)
 
 
+def said(app: str, need: Need) -> str:
+    """`ingest: no WRITE on topic douse.journal`."""
+    return f"{app}: no {', '.join(need.operations)} on {need.kind} {need.name}{'*' if need.prefixed else ''}"
+
+
+async def require(at: Address, settings: Settings, app: str) -> None:
+    """Returns where the app may do all that it needs, or the broker does not tell. Raises DeniedError."""
+    try:
+        lacking = await missing(at, needs(settings, app))
+    except (KafkaError, OSError):
+        return  # not about rights: whoever works with this broker next says it better
+    if lacking:
+        each = "; ".join(said(app, need) for need in lacking)
+        raise kafka.DeniedError(
+            f"{at} does not let this login do what it has to: {each}: an ACL is missing; {kafka.ACLS}"
+        )
+
+
 async def missing(at: Address, wanted: Iterable[Need]) -> list[Need] | None:
     """What of these this login may not do; None where the broker is too old to say. Raises KafkaError, OSError."""
     wanted = list(wanted)

@@ -26,6 +26,7 @@ from tests.stream.ingest import rig
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "acme" / "specs"
+START_S = 90  # two workers and their groups, on a busy machine
 APPS = ("ingest", "detect", "act", "operator")
 
 
@@ -67,10 +68,10 @@ def as_user(broker: Secured, folder: Path, user: str, prefix: str, **more: str) 
 
 
 @contextmanager
-def ingest(folder: Path, environment: dict[str, str]) -> Iterator[Path]:
-    log = folder / "ingest.log"
+def worker(app: str, folder: Path, environment: dict[str, str]) -> Iterator[Path]:
+    log = folder / f"{app}.log"
     with log.open("ab") as out:
-        command = [sys.executable, "-m", "stream.cli", "ingest"]
+        command = [sys.executable, "-m", "stream.cli", app]
         whole = {**os.environ, **environment, "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(command, cwd=folder, env=whole, stdout=out, stderr=out)
     try:
@@ -92,16 +93,19 @@ def test_with_the_listed_acls_the_commands_and_ingest_work(broker: Secured, work
     headers = (("X-Scope-OrgID", b"acme"),)
     records = [rig.Sent(names.spans, 1, b"no otlp", b"a key", headers), rig.Sent(names.spans, 0, _span())]
     rig.produce(harness.World(broker.plain, prefix, work, 2), records)
-    with ingest(work, mine) as log:
-        harness.until(lambda: '"offset": 0' in douse(mine, "dead-letter", "list", "--json").output, str(log))
+    with worker("detect", work, mine) as detect_log, worker("ingest", work, mine) as log:
+        harness.until(lambda: '"offset": 0' in douse(mine, "dead-letter", "list", "--json").output, str(log), START_S)
         _dead_letters(mine, names, broker)
-        harness.until(lambda: _kinds(broker, names.journal) >= {b"telemetry", b"progress"}, str(log))
+        harness.until(lambda: _kinds(broker, names.journal) >= {b"telemetry", b"progress"}, str(log), START_S)
+        harness.until(lambda: b"tick" in _kinds(broker, names.journal), str(detect_log), START_S)
+        harness.until(lambda: _written(broker, names.status), str(detect_log), START_S)
         result = douse(mine, "doctor", "--json")
         if isinstance(result.exception, Exception):
             raise result.exception
         found = json.loads(result.output)
     assert not [one for one in found if one["level"] == "fail" and one["what"] != "topics"], found
     assert any(one["what"] == "acl" and one["level"] == "ok" for one in found), found
+    assert next(one["text"] for one in found if one["what"] == "clock").startswith("this host is "), found
     assert {one["what"] for one in found} >= {"keys", "security", "broker", "acl", "lag", "clock", "freshness"}
 
 
@@ -114,6 +118,13 @@ def _span() -> bytes:
 def _kinds(broker: Secured, topic: str) -> set[bytes]:
     async def read() -> set[bytes]:
         return {dict(stored.headers)["kind"] async for stored in reach.read(broker.plain, topic)}
+
+    return asyncio.run(read())
+
+
+def _written(broker: Secured, topic: str) -> bool:
+    async def read() -> bool:
+        return bool([stored async for stored in reach.read(broker.plain, topic)])
 
     return asyncio.run(read())
 
@@ -155,6 +166,31 @@ def test_a_missing_acl_is_named(broker: Secured, work: Path, prefix: str) -> Non
     assert f"ingest: no WRITE on topic {prefix}douse.journal" in lacking
     assert f"detect: no WRITE on transactional id {prefix}g-detect-*" in lacking
     assert f"ingest: no READ on group {prefix}g-ingest" in lacking
+
+
+@pytest.mark.broker
+def test_a_worker_without_an_acl_ends_with_78_and_the_acls_name(broker: Secured, work: Path, prefix: str) -> None:
+    good(as_user(broker, work, "owner", prefix), "topics", "create", "--sources")
+    mine = as_user(broker, work, "narrow", prefix)
+    wanted = rights.needs(settings.load(mine), "ingest")
+    lacking = [need for need in wanted if need.name != f"{prefix}douse.journal"]
+    seen = rights.Need(rights.TOPIC, f"{prefix}douse.journal", ("READ",))
+    asyncio.run(broker.allow("narrow", (*lacking, seen)))
+    assert f"ingest: no WRITE on topic {prefix}douse.journal: an ACL is missing" in bad(mine, "ingest")
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "PLAIN", "OAUTHBEARER"])
+def test_ingest_works_by_every_mechanism(broker: Secured, work: Path, prefix: str, mechanism: str) -> None:
+    with authority({"access_token": token("owner"), "expires_in": 60}) as (url, _):
+        more = {"oauth_token_url": url} if mechanism == "OAUTHBEARER" else {}
+        own = as_user(broker, work, "owner", prefix, sasl_mechanism=mechanism, **more)
+        good(own, "topics", "create", "--sources")
+        good(own, "specs", "apply", str(EXAMPLE))
+        names = topics.names(prefix)
+        rig.produce(harness.World(broker.plain, prefix, work, 2), [rig.Sent(names.spans, 0, _span())])
+        with worker("ingest", work, own) as log:
+            harness.until(lambda: _kinds(broker, names.journal) >= {b"telemetry"}, str(log), START_S)
 
 
 @pytest.mark.broker
