@@ -218,10 +218,11 @@ def _worker(ctx: typer.Context, wait: float, app: str) -> Settings:
 
 
 async def _ready(settings: Settings, wait: float, *apps: str) -> None:
-    from stream import reach, rights, topics
+    from stream import reach, rights
+    from stream.ingest import sources
 
     await reach.broker(console.cluster(settings), wait, console.say)
-    await reach.require(console.cluster(settings), _needed(settings), topics.hints(settings.topic_prefix))
+    await reach.require(console.cluster(settings), _needed(settings), sources.hints(settings))
     for name in apps:
         await rights.require(console.cluster(settings), settings, name)
 
@@ -244,12 +245,11 @@ def _unconfirmed(settings: Settings) -> Callable[[], int]:
 def _needed(settings: Settings) -> tuple[str, ...]:
     """The topics without which no process can work."""
     from stream import topics
+    from stream.ingest import sources
 
     names = topics.names(settings.topic_prefix)
     return (
-        names.spans,
-        names.metrics,
-        *((names.logs,) if settings.logs else ()),
+        *sources.named(settings),
         names.journal,
         names.state,
         names.status,

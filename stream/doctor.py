@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from schemas import envelope
 from stream import kafka, keys, reach, rights, topic_check, topics
 from stream.broker.errors import BrokerError
+from stream.ingest import sources
 from stream.kafka import Cluster
 from stream.settings import Settings
 from stream.trouble import OperatorNeededError
@@ -147,7 +148,7 @@ async def _topics(settings: Settings, at: Cluster, names: topics.Topics) -> list
         )
         for one in different
     ]
-    await reach.require(at, _sources(settings, names), topics.hints(settings.topic_prefix))
+    await reach.require(at, await _sources(at, settings), sources.hints(settings))
     return found or [Finding(Level.OK, "topics", "all are there and as they have to be")]
 
 
@@ -166,7 +167,7 @@ async def _rights(settings: Settings, at: Cluster, _: topics.Topics) -> list[Fin
 
 async def _lag(settings: Settings, at: Cluster, names: topics.Topics) -> list[Finding]:
     found = []
-    read = {"ingest": _sources(settings, names), "detect": (names.journal,)}
+    read = {"ingest": await _sources(at, settings), "detect": (names.journal,)}
     async with _consumer(at) as consumer:
         for app, wanted in read.items():
             group = f"{settings.group_prefix}-{app}"
@@ -205,7 +206,7 @@ async def _clock(settings: Settings, at: Cluster, names: topics.Topics) -> list[
 
 async def _freshness(settings: Settings, at: Cluster, names: topics.Topics) -> list[Finding]:
     found = []
-    there = await reach.require(at, _sources(settings, names))
+    there = await reach.require(at, await _sources(at, settings))
     async with _consumer(at) as consumer:
         for topic, count in there.items():
             parts = [TopicPartition(topic, number) for number in range(count)]
@@ -249,8 +250,9 @@ async def _actuators(settings: Settings, at: Cluster, names: topics.Topics) -> l
     return found
 
 
-def _sources(settings: Settings, names: topics.Topics) -> tuple[str, ...]:
-    return (names.spans, names.metrics, *((names.logs,) if settings.logs else ()))
+async def _sources(at: Cluster, settings: Settings) -> tuple[str, ...]:
+    found = sources.resolve(settings, await reach.topic_names(at))
+    return tuple(source.topic for source in found)
 
 
 async def _committed(at: Cluster, group: str) -> dict[TopicPartition, int]:

@@ -97,6 +97,18 @@ async def require(
     return there
 
 
+async def topic_names(bootstrap: Address) -> frozenset[str]:
+    """The names of all topics that this client may see. Raises BrokerError."""
+    admin = AIOKafkaAdminClient(**kafka.client(bootstrap), request_timeout_ms=REQUEST_MS)
+    try:
+        await admin.start()
+        return frozenset(await admin.list_topics())
+    except (KafkaError, OSError) as error:
+        raise kafka.failed(error, bootstrap) from error
+    finally:
+        await admin.close()
+
+
 class MissingTopicsError(OperatorNeededError):
     """The broker answers, but has not the topics: a person has to create them."""
 

@@ -21,6 +21,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
 from stream import kafka, topics
+from stream.ingest import sources
 from stream.kafka import Address
 from stream.settings import Settings
 
@@ -44,7 +45,7 @@ class Need:
 def needs(settings: Settings, app: str, actuator: str = "local") -> tuple[Need, ...]:
     """The ACLs of `ingest`, `detect`, `act`, or of a person's commands (`operator`)."""
     names = topics.names(settings.topic_prefix)
-    otlp = (names.spans, names.metrics, *((names.logs,) if settings.logs else ()))
+    otlp = sources.named(settings)  # what a pattern matches is only known where topics may be seen
     ours = tuple(topic.name for topic in topics.table(names))
     read: tuple[str, ...]
     written: tuple[str, ...]

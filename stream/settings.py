@@ -7,10 +7,12 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from schemas.fields import nearest, one_of
+from schemas.otlp.encoding import Encoding
 from schemas.yamlfile import Problem
 from stream import security
 from stream.trouble import OperatorNeededError
@@ -25,6 +27,8 @@ TRUTHS = {"true": True, "false": False}
 ADDRESSES = re.compile(r"[^\s:,]+:[0-9]{1,5}(\s*,\s*[^\s:,]+:[0-9]{1,5})*")
 LISTEN = re.compile(r"off|[^\s:,]+:[0-9]{1,5}")
 URL = re.compile(r"https?://\S+")
+TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+ENCODINGS = tuple(str(each) for each in Encoding)
 TOPIC_PART = re.compile(r"[A-Za-z0-9._-]{0,100}")  # Kafka allows 249 in all; ours are the shorter half
 
 
@@ -47,6 +51,8 @@ class Rule:
     pattern: re.Pattern[str] | None = None
     example: str = ""
     form: str = "that Kafka takes"
+    time: bool = False
+    """Whether a moment in time will do as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +82,12 @@ class Settings:
     rebalance_s: int = 60
     start_from: str = "latest"
     logs: bool = True
+    spans_topics: tuple[str, ...] = ()
+    metrics_topics: tuple[str, ...] = ()
+    logs_topics: tuple[str, ...] = ()
+    spans_encoding: str = "otlp_proto"
+    metrics_encoding: str = "otlp_proto"
+    logs_encoding: str = "otlp_proto"
     keys_folder: Path = KEYS
     command_key_file: Path = KEYS / "command.key"
     operator_key_file: Path = KEYS / "operator.key"
@@ -91,6 +103,11 @@ class Settings:
     log_level: str = "info"
     log_format: str = "console"
 
+
+_TOPICS_TEXT = "Taken as written; a leading `^` makes a regular expression, as in a Collector."
+_ENCODING_TEXT = (
+    "How their records are written; one that is plainly of the other encoding is read as such, and counted."
+)
 
 RULES: Mapping[str, Rule] = {
     "bootstrap": Rule(
@@ -116,8 +133,19 @@ RULES: Mapping[str, Rule] = {
     "session_s": Rule("A worker that the broker has not heard for so long loses its partitions.", 6, 300),
     "heartbeat_s": Rule("Time between two signs of life of a worker; at most a third of `session_s`.", 1, 60),
     "rebalance_s": Rule("Time that workers have to join when partitions are shared out anew.", 6, 600),
-    "start_from": Rule("Where the OTLP topics are read from at the very first start.", options=("latest", "earliest")),
+    "start_from": Rule(
+        "Where an OTLP topic is read from at its very first start: `latest`, `earliest`, or a time with its zone, as "
+        "`2026-11-24T18:00:00Z`.",
+        options=("latest", "earliest"),
+        time=True,
+    ),
     "logs": Rule("Whether the topic `otlp_logs` is read; without logs the causes rest on spans and metrics alone."),
+    "spans_topics": Rule(f"Topics of spans, by default `otlp_spans` behind the prefix. {_TOPICS_TEXT}"),
+    "metrics_topics": Rule(f"Topics of metrics, by default `otlp_metrics` behind the prefix. {_TOPICS_TEXT}"),
+    "logs_topics": Rule(f"Topics of logs, by default `otlp_logs` behind the prefix. {_TOPICS_TEXT}"),
+    "spans_encoding": Rule(_ENCODING_TEXT, options=ENCODINGS),
+    "metrics_encoding": Rule(_ENCODING_TEXT, options=ENCODINGS),
+    "logs_encoding": Rule(_ENCODING_TEXT, options=ENCODINGS),
     "keys_folder": Rule("Folder of the key files that `douse keys init` makes; the key files below stand in it."),
     "command_key_file": Rule("Private key of detect, which signs commands and incidents."),
     "operator_key_file": Rule("Private key of `douse specs apply` and `douse kill`."),
@@ -256,7 +284,7 @@ def _from_environment(environment: Mapping[str, str], problems: list[Problem]) -
             value = int(value)
         elif known[variable].type is bool:
             value = TRUTHS.get(value.strip().lower(), value)
-        elif known[variable].type == tuple[Path, ...]:
+        elif known[variable].type in (tuple[Path, ...], tuple[str, ...]):
             value = [part.strip() for part in value.split(",") if part.strip()]
         read, wrong = _read(known[variable], value, Path())
         if wrong:
@@ -285,15 +313,48 @@ def _read(setting: Field[Any], value: Any, base: Path) -> tuple[Any, str]:
         if not isinstance(value, list) or not value or not all(isinstance(part, str) and part for part in value):
             return value, f'{value!r} is not a list of paths; write e.g. ["keys/operator.pub"]'
         return tuple(base / part for part in value), ""
+    if setting.type == tuple[str, ...]:
+        return _topics(value)
     if not isinstance(value, str):
         return value, f"{value!r} is not text; write it in quotes"
     if setting.type in (Path, Path | None):
         return (base / value, "") if value else (value, "is empty; name a path, or leave the setting out")
+    if rule.time and value not in rule.options:
+        return value, "" if time_ms(value) is not None else _no_time(value)
     if rule.options and value not in rule.options:
         return value, f"{value!r} is not one of {one_of(rule.options)}{nearest(value, rule.options)}"
     if rule.pattern is not None and not rule.pattern.fullmatch(value):
         return value, f"{value!r} is not of the form {rule.form}; write e.g. {rule.example!r}"
     return value, ""
+
+
+def _topics(value: Any) -> tuple[Any, str]:
+    if not isinstance(value, list) or not value or not all(isinstance(part, str) for part in value):
+        return value, f'{value!r} is not a list of topics; write e.g. ["otlp_spans"]'
+    for part in value:
+        if part.startswith("^"):
+            try:
+                re.compile(part)
+            except re.error as error:
+                return value, f"{part!r} is not a regular expression: {error}"
+        elif not TOPIC.fullmatch(part):
+            return value, f"{part!r} is no name of a topic; a regular expression begins with ^"
+    return tuple(value), ""
+
+
+def time_ms(text: str) -> int | None:
+    """The moment that an ISO 8601 text with a zone names, in Unix milliseconds; None for any other text."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return int(moment.timestamp() * 1000) if moment.tzinfo is not None and moment.timestamp() >= 0 else None
+
+
+def _no_time(value: str) -> str:
+    options = RULES["start_from"].options
+    example = "2026-11-24T18:00:00Z"
+    return f"{value!r} is not one of {one_of(options)}{nearest(value, options)}, nor a time with its zone, as {example}"
 
 
 def _with_defaults(values: dict[str, Any], base: Path) -> dict[str, Any]:
@@ -327,7 +388,7 @@ def _line_of(text: str, name: str) -> int:
 
 def _default_text(default: Any) -> str:
     values = default if isinstance(default, tuple) else (str(default).lower() if default in (True, False) else default,)
-    return "empty" if default in ("", None) else ", ".join(f"`{value}`" for value in values)
+    return "empty" if default in ("", None, ()) else ", ".join(f"`{value}`" for value in values)
 
 
 if __name__ == "__main__":

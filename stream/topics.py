@@ -80,11 +80,6 @@ def names(prefix: str = "") -> Topics:
     )
 
 
-def hints(prefix: str) -> dict[str, str]:
-    """What a person can do instead where a topic is not there."""
-    return {names(prefix).logs: "without logs, set `logs = false` (DOUSE_LOGS)"}
-
-
 def table(topics: Topics, shards: int = SHARDS) -> tuple[Topic, ...]:
     """Our own topics. The journal's timestamp is the clock of every decision, so the broker has to set it."""
     large = {"max.message.bytes": str(RECORD_BYTES_MAX)}

@@ -1,4 +1,4 @@
-"""OTLP logs, protobuf bytes to columns."""
+"""OTLP logs, one record to columns."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,8 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData
 
 from schemas.otlp import tables, wire
 from schemas.otlp.columns import Logs, Rejected
+from schemas.otlp.encoding import Encoding
+from schemas.otlp.request import Fault, parse, rejected
 
 SEVERITY_MAX = 24  # FATAL4
 MESSAGE_KEYS = ("message", "msg")  # where structured loggers put the sentence for people
@@ -16,19 +18,19 @@ _NO_TRACE = bytes(wire.TRACE_ID_BYTES)
 _NO_SPAN = bytes(wire.SPAN_ID_BYTES)
 
 
-def decode(payload: bytes) -> Logs | Rejected:
-    """Read one record of a logs topic, an ExportLogsServiceRequest in protobuf, as columns; never raises.
+def decode(payload: bytes, written: Encoding = Encoding.PROTO) -> Logs | Rejected:
+    """Read one record of a logs topic, an ExportLogsServiceRequest, as columns; never raises.
 
     One bad log record rejects the whole record.
     """
-    request = wire.parse(payload, LogsData)
+    request = parse(payload, LogsData, written)
     if isinstance(request, Rejected):
         return request
     blocks = [(place, scope) for place, block in enumerate(request.resource_logs) for scope in block.scope_logs]
     entries = [entry for _, scope in blocks for entry in scope.log_records]
     fault = _fault(entries)
-    if fault:
-        return wire.rejected(payload, LogsData, fault)
+    if fault is not None:
+        return rejected(payload, request, written, fault)
 
     codes = tables.Codes()
     sizes = [len(scope.log_records) for _, scope in blocks]
@@ -56,8 +58,8 @@ def decode(payload: bytes) -> Logs | Rejected:
     )
 
 
-def _fault(entries: Sequence[LogRecord]) -> str:
-    """Say what is wrong with the first log record that cannot be one; "" if all are sound.
+def _fault(entries: Sequence[LogRecord]) -> Fault | None:
+    """Say what is wrong with the first log record that cannot be one; None if all are sound.
 
     A span or a metric read as a log record begins with a text where the time stands, a field of another wire type.
     """
@@ -73,8 +75,8 @@ def _fault(entries: Sequence[LogRecord]) -> str:
             fault = "a time beyond the year 2262"
         else:
             continue
-        return f"log record {row} has {fault}"
-    return ""
+        return Fault(row, f"log record {row} has {fault}")
+    return None
 
 
 def _text(body: AnyValue) -> str:

@@ -1,4 +1,4 @@
-"""OTLP metrics, protobuf bytes to columns: the data points of all kinds in one table."""
+"""OTLP metrics, one record to columns: the data points of all kinds in one table."""
 
 import math
 from collections.abc import Sequence
@@ -20,6 +20,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from schemas.otlp import tables, wire
 from schemas.otlp.columns import Metrics, PointKind, Rejected, Resource, Temporality
+from schemas.otlp.encoding import Encoding
+from schemas.otlp.request import Fault, parse, rejected
 
 NAME_SHOWN_MAX = 60  # characters of a metric's name in a reason: it must fit one line of a terminal
 INDEX_MAX = 2**31 - 1  # of an exponential bucket: int32, as OTLP's own offset
@@ -54,12 +56,12 @@ class _Buckets:
     count: list[int] = field(default_factory=list)
 
 
-def decode(payload: bytes) -> Metrics | Rejected:
-    """Read one record of a metrics topic, an ExportMetricsServiceRequest in protobuf, as columns; never raises.
+def decode(payload: bytes, written: Encoding = Encoding.PROTO) -> Metrics | Rejected:
+    """Read one record of a metrics topic, an ExportMetricsServiceRequest, as columns; never raises.
 
     Metrics without points leave no row. One bad metric rejects the whole record.
     """
-    request = wire.parse(payload, MetricsData)
+    request = parse(payload, MetricsData, written)
     if isinstance(request, Rejected):
         return request
     codes = tables.Codes()
@@ -71,7 +73,7 @@ def decode(payload: bytes) -> Metrics | Rejected:
                 fault = _metric_fault(metric) or _point_fault(series.points)
                 if fault:
                     reason = f"the metric {metric.name[:NAME_SHOWN_MAX]!r} has {fault}"
-                    return wire.rejected(payload, MetricsData, reason)
+                    return rejected(payload, request, written, Fault(len(all_series), reason))
                 all_series.append(series)
     return _columns(all_series, codes, tuple(tables.resource(b.resource.attributes) for b in request.resource_metrics))
 

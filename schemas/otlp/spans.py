@@ -1,4 +1,4 @@
-"""OTLP spans, protobuf bytes to columns."""
+"""OTLP spans, one record to columns."""
 
 from collections.abc import Sequence
 
@@ -7,25 +7,27 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from schemas.otlp import tables, wire
 from schemas.otlp.columns import Rejected, SpanKind, Spans, Status
+from schemas.otlp.encoding import Encoding
+from schemas.otlp.request import Fault, parse, rejected
 
 NAME_SHOWN_MAX = 60  # characters of a span's name in a reason: it must fit one line of a terminal
 
 _NO_PARENT = bytes(wire.SPAN_ID_BYTES)
 
 
-def decode(payload: bytes) -> Spans | Rejected:
-    """Read one record of a spans topic, an ExportTraceServiceRequest in protobuf, as columns; never raises.
+def decode(payload: bytes, written: Encoding = Encoding.PROTO) -> Spans | Rejected:
+    """Read one record of a spans topic, an ExportTraceServiceRequest, as columns; never raises.
 
     One bad span rejects the whole record: half a record would count fewer errors than there were.
     """
-    request = wire.parse(payload, TracesData)
+    request = parse(payload, TracesData, written)
     if isinstance(request, Rejected):
         return request
     blocks = [(place, scope) for place, block in enumerate(request.resource_spans) for scope in block.scope_spans]
     spans = [span for _, scope in blocks for span in scope.spans]
     fault = _fault(spans)
-    if fault:
-        return wire.rejected(payload, TracesData, fault)
+    if fault is not None:
+        return rejected(payload, request, written, fault)
 
     codes = tables.Codes()
     sizes = [len(scope.spans) for _, scope in blocks]
@@ -55,8 +57,8 @@ def decode(payload: bytes) -> Spans | Rejected:
     )
 
 
-def _fault(spans: Sequence[Span]) -> str:
-    """Say what is wrong with the first span that cannot be one; "" if all are sound.
+def _fault(spans: Sequence[Span]) -> Fault | None:
+    """Say what is wrong with the first span that cannot be one; None if all are sound.
 
     A metric read as a span has its name for trace id and its description for span id, and never an end time.
     """
@@ -76,8 +78,8 @@ def _fault(spans: Sequence[Span]) -> str:
             fault = "no end time, and fields that no span has"
         else:
             continue
-        return f"span {row} ({span.name[:NAME_SHOWN_MAX]!r}) has {fault}"
-    return ""
+        return Fault(row, f"span {row} ({span.name[:NAME_SHOWN_MAX]!r}) has {fault}")
+    return None
 
 
 def _is_foreign(span: Span) -> bool:

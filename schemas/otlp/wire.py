@@ -18,10 +18,11 @@ from schemas.otlp.columns import Rejected
 TIME_NS_MAX = 2**63 - 1  # int64 columns; the year 2262. OTLP itself allows uint64.
 TRACE_ID_BYTES = 16
 SPAN_ID_BYTES = 8
+FIRST_TAG = b"\n"  # field 1, a message: with it every request begins, of all signals
 
 Request = TypeVar("Request", bound=Message)
 
-_NAMES: dict[type[Message], str] = {TracesData: "spans", MetricsData: "metrics", LogsData: "logs"}
+NAMES: dict[type[Message], str] = {TracesData: "spans", MetricsData: "metrics", LogsData: "logs"}
 # An object with a plain key. A request, too, may begin with the bytes "\n{" (a block of 123 bytes), so look further.
 _JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:\"\w+\"\s*:|\})|\[\s*\{)")
 
@@ -30,6 +31,11 @@ _MAGIC = {
     b"\x28\xb5\x2f\xfd": "a zstd frame: leave compression to the Kafka producer, whose clients undo it",
     b"\x00": "framed (a length or a schema id before the message): the record value must be the bare OTLP message",
 }
+
+
+def is_json(payload: bytes) -> bool:
+    """Whether these bytes are plainly JSON text, whatever stands in it."""
+    return bool(_JSON.match(payload))
 
 
 def parse(payload: bytes, kind: type[Request]) -> Request | Rejected:
@@ -47,11 +53,11 @@ def parse(payload: bytes, kind: type[Request]) -> Request | Rejected:
 
 def rejected(payload: bytes, kind: type[Message], found: str) -> Rejected:
     """The reason for a person: what these bytes plainly are, if that can be seen, else what was found."""
-    wanted = _NAMES[kind]
-    if _JSON.match(payload):
+    wanted = NAMES[kind]
+    if is_json(payload):
         return Rejected(
-            f"this is JSON text (otlp_json), and {wanted} are read as otlp_proto alone: set `encoding: otlp_proto` in "
-            "the Collector's Kafka exporter",
+            f"this is JSON text (otlp_json), and {wanted} were read as otlp_proto: read them as otlp_json, or "
+            "set `encoding: otlp_proto` in the Collector's Kafka exporter",
             0,
         )
     for magic, meaning in _MAGIC.items():
@@ -80,7 +86,7 @@ def misfits(entry: Message) -> bool:
 
 def _other_signal(payload: bytes, kind: type[Message]) -> str:
     """Name the other signal whose request these bytes plainly are, judged by all its entries; "" if there is none."""
-    for other, name in _NAMES.items():
+    for other, name in NAMES.items():
         if other is kind:
             continue
         try:

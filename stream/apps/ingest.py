@@ -22,21 +22,24 @@ from stream.faustlib import app as faust_app
 from stream.faustlib import exits, guard, run
 from stream.health.ingest import IngestFamilies
 from stream.health.pulse import Pulse
-from stream.ingest import doors, offsets, specs_watch
+from stream.ingest import doors, offsets, sources, specs_watch
 from stream.ingest.batch import Partition
 from stream.ingest.doors import Door
 from stream.ingest.intake import Intake
 from stream.ingest.outlet import Outlet
 from stream.ingest.progress import INTERVAL_S, Reporter
 from stream.ingest.sights import Sights
+from stream.ingest.sources import Signal, Source
 from stream.ingest.specs_watch import InForce
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
 KIND = "ingest"
+OTLP = {Signal.SPANS: doors.spans, Signal.METRICS: doors.metrics, Signal.LOGS: doors.logs}
 NO_BROKER = 69
 FETCHED_S_MAX = 2.0
+TOPICS_S = 30.0  # a listing of all topics each time; a new one is rare
 STOP_S_MAX = 15.0  # a clean stop hands the partitions on at once; one that hangs must not keep them
 
 
@@ -49,11 +52,19 @@ class Trusted:
     actuator_names: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The topics of telemetry that this worker reads, and those that are switched off."""
+
+    sources: tuple[Source, ...]
+    unread: tuple[str, ...]
+
+
 def main(settings: Settings) -> int:
     """Runs until SIGTERM. 0 after a clean stop, 69 no broker, 70 start me again, 78 an operator is needed."""
     logs.begin(settings.log_format, KIND)
     names = topics.names(settings.topic_prefix)
-    families = IngestFamilies((*sources(settings), names.outcomes, names.control), time.monotonic)
+    families = IngestFamilies((names.outcomes, names.control), time.monotonic)
     pulse = Pulse(settings, families)
     pulse.serve(settings.ingest_metrics_address)
     try:
@@ -63,25 +74,32 @@ def main(settings: Settings) -> int:
             keys.actuators(settings.trusted_actuator_keys),
         )
         app = faust_app.make(settings, KIND)
-        in_force = asyncio.run(prepared(settings, app.conf.id, trusted))
-    except (keys.KeyFileError, reach.MissingTopicsError, kafka.DeniedError, offsets.BeyondTheEndError) as error:
+        read, in_force = asyncio.run(prepared(settings, app.conf.id, trusted))
+    except (
+        keys.KeyFileError, reach.MissingTopicsError, kafka.DeniedError, sources.SharedTopicError,
+        offsets.BeyondTheEndError,
+    ) as error:  # fmt: skip
         return _ended(exits.OPERATOR, error)
     except BrokerError as error:
         return _ended(NO_BROKER, error)
-    ingest = Ingest(settings, app, trusted, in_force, pulse, families)
+    families.reads([source.topic for source in read.sources])
+    ingest = Ingest(settings, app, trusted, read, in_force, pulse, families)
     return run.run(app, settings.log_level) or ingest.exit_code
 
 
-async def prepared(settings: Settings, group: str, trusted: Trusted) -> InForce:
-    """Checks the topics, settles first offsets, waits for a spec set.
+async def prepared(settings: Settings, group: str, trusted: Trusted) -> tuple[Read, InForce]:
+    """Finds and checks the topics, settles first offsets, waits for a spec set.
 
-    Raises MissingTopicsError, BeyondTheEndError, BrokerError.
+    Raises MissingTopicsError, SharedTopicError, BeyondTheEndError, BrokerError.
     """
     names = topics.names(settings.topic_prefix)
-    otlp, signed = sources(settings), (names.outcomes, names.control)
+    signed = (names.outcomes, names.control)
     await reach.broker(kafka.cluster(settings), reach.WAIT_S, _say)
+    known = await reach.topic_names(kafka.cluster(settings))
+    read = Read(sources.resolve(settings, known), sources.unread(settings, known))
+    otlp = [source.topic for source in read.sources]
     there = await reach.require(
-        kafka.cluster(settings), [*otlp, *signed, names.journal, names.dead_letter], topics.hints(settings.topic_prefix)
+        kafka.cluster(settings), [*otlp, *signed, names.journal, names.dead_letter], sources.hints(settings)
     )
     if there[names.journal] != settings.shards:
         raise reach.MissingTopicsError(
@@ -89,13 +107,7 @@ async def prepared(settings: Settings, group: str, trusted: Trusted) -> InForce:
         )
     start_from = dict.fromkeys(otlp, settings.start_from) | dict.fromkeys(signed, offsets.EARLIEST)
     await offsets.settle(kafka.cluster(settings), group, {topic: there[topic] for topic in start_from}, start_from)
-    return await specs_watch.first(kafka.cluster(settings), names.control, trusted.operators, _say)
-
-
-def sources(settings: Settings) -> tuple[str, ...]:
-    """The OTLP topics that are read."""
-    names = topics.names(settings.topic_prefix)
-    return (names.spans, names.metrics, names.logs) if settings.logs else (names.spans, names.metrics)
+    return read, await specs_watch.first(kafka.cluster(settings), names.control, trusted.operators, _say)
 
 
 class Ingest:
@@ -106,6 +118,7 @@ class Ingest:
         settings: Settings,
         app: Any,
         trusted: Trusted,
+        read: Read,
         in_force: InForce,
         pulse: Pulse,
         families: IngestFamilies,
@@ -115,6 +128,8 @@ class Ingest:
         self._app = app
         self._bootstrap = kafka.cluster(settings)
         self._operators = trusted.operators
+        self._settings = settings
+        self._read = read
         self._in_force = in_force
         self._names = topics.names(settings.topic_prefix)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -131,7 +146,6 @@ class Ingest:
             self._spawn,
             sent=families.sent,
         )
-        unread = () if settings.logs else (self._names.logs,)
         self._reporter = Reporter(
             uuid.uuid4().hex,
             settings.shards,
@@ -139,14 +153,12 @@ class Ingest:
             self._sights,
             self._outlet,
             self._fetched,
-            unread,
+            read.unread,
             families.reported,
         )
         plan = observe.plan(in_force.specs, settings.shards)
         self._doors: Mapping[str, Door] = {
-            self._names.spans: doors.spans(plan),
-            self._names.metrics: doors.metrics(plan),
-            **({self._names.logs: doors.logs(plan)} if settings.logs else {}),
+            **{source.topic: OTLP[source.signal](plan, source.encoding) for source in read.sources},
             self._names.outcomes: doors.outcomes(trusted.actuators, trusted.actuator_names, settings.shards),
             self._names.control: doors.controls(trusted.operators, settings.shards),
         }
@@ -190,6 +202,8 @@ class Ingest:
         await self._announce()
         if not self._lasting:
             self._lasting = (self._spawn(self._report()), self._spawn(self._watch_specs()))
+            if sources.has_patterns(self._settings):
+                self._lasting += (self._spawn(self._watch_topics()),)
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
         self._intake.end()
@@ -203,9 +217,26 @@ class Ingest:
     async def _watch_specs(self) -> None:
         """A worker keeps its spec set for life. It leaves the group first: its partitions are free at once."""
         specs = await specs_watch.newer(self._bootstrap, self._names.control, self._operators, self._in_force)
-        _say(f"a newer spec set is there ({specs.revision}); starting again with it")
+        self._start_again(f"a newer spec set is there ({specs.revision})")
+
+    async def _watch_topics(self) -> None:
+        """A worker keeps its topics for life, too: one that a pattern matches only now needs a new worker."""
+        while True:
+            await asyncio.sleep(TOPICS_S)
+            try:
+                known = await reach.topic_names(self._bootstrap)
+                found = sources.resolve(self._settings, known)
+            except (BrokerError, reach.MissingTopicsError):
+                continue  # the broker is away, or a topic was deleted: the reading itself says so
+            new = {source.topic for source in found} - {source.topic for source in self._read.sources}
+            if new:
+                self._start_again(f"a new topic is there ({', '.join(sorted(new))})")
+                return
+
+    def _start_again(self, reason: str) -> None:
+        _say(f"{reason}; starting again with it")
         self.exit_code = exits.AGAIN
-        too_long = "the stop for a newer spec set took too long"
+        too_long = f"{reason}, and the stop for it took too long"
         asyncio.get_running_loop().call_later(STOP_S_MAX, exits.again, too_long)
         os.kill(os.getpid(), signal.SIGTERM)
 

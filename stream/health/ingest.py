@@ -39,7 +39,11 @@ class IngestFamilies(Families):
             names, registry=self.registry,
         )  # fmt: skip
         self._parts = Parts((self._position, self._lag, self._newest))
-        for topic in sources:  # from 0, so that the first rejected record is an increase
+        self.reads(sources)
+
+    def reads(self, sources: Sequence[str]) -> None:
+        """Topics that are read: they count from 0, so that the first rejected record is an increase."""
+        for topic in sources:
             self._records.labels(topic)
             self._refused.labels(topic)
 

@@ -33,6 +33,8 @@ class Held:
     value: bytes | None = None
     key: bytes | None = None
     headers: Sequence[tuple[str, bytes | None]] = ()
+    written: str = ""
+    """The encoding, where it is another than its topic's."""
 
 
 @dataclass(frozen=True, slots=True)

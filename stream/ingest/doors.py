@@ -18,8 +18,10 @@ from schemas.commands import Outcome
 from schemas.envelope import Event
 from schemas.otlp import logs as otlp_logs
 from schemas.otlp import metrics as otlp_metrics
+from schemas.otlp import request
 from schemas.otlp import spans as otlp_spans
 from schemas.otlp.columns import Rejected
+from schemas.otlp.encoding import Encoding
 from stream import control
 from stream.reach import Stored
 
@@ -57,33 +59,48 @@ class Nothing:
 
 
 Content = Reduced | Addressed | Refused | Nothing
-Door = Callable[[Incoming], Content]
 
 
-def spans(plan: Plan) -> Door:
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Content that was written in the other encoding than its topic's: as good, but somebody should know."""
+
+    content: Content
+    written: Encoding
+
+
+Door = Callable[[Incoming], Content | Otherwise]
+
+
+def spans(plan: Plan, promised: Encoding = Encoding.PROTO) -> Door:
     """The door for OTLP spans."""
-    return _otlp(otlp_spans.decode, observe.spans, plan)
+    return _otlp(otlp_spans.decode, observe.spans, plan, promised)
 
 
-def logs(plan: Plan) -> Door:
+def logs(plan: Plan, promised: Encoding = Encoding.PROTO) -> Door:
     """The door for OTLP logs."""
-    return _otlp(otlp_logs.decode, observe.logs, plan)
+    return _otlp(otlp_logs.decode, observe.logs, plan, promised)
 
 
-def metrics(plan: Plan) -> Door:
+def metrics(plan: Plan, promised: Encoding = Encoding.PROTO) -> Door:
     """The door for OTLP metrics."""
-    return _otlp(otlp_metrics.decode, observe.metrics, plan)
+    return _otlp(otlp_metrics.decode, observe.metrics, plan, promised)
 
 
 def _otlp(
-    decode: Callable[[bytes], Columns | Rejected], reduce: Callable[[Columns, Plan, Source, str], Reduced], plan: Plan
+    decode: Callable[[bytes, Encoding], Columns | Rejected],
+    reduce: Callable[[Columns, Plan, Source, str], Reduced],
+    plan: Plan,
+    promised: Encoding,
 ) -> Door:
-    def enter(incoming: Incoming) -> Content:
+    def enter(incoming: Incoming) -> Content | Otherwise:
         payload = incoming.stored.value or b""
-        columns = decode(payload)
+        written = request.encoding(payload, promised)
+        columns = decode(payload, written)
         if isinstance(columns, Rejected):
             return _refused(columns)
-        return _bounded(reduce(columns, plan, _source(incoming, payload), _tenant(incoming)))
+        content = _bounded(reduce(columns, plan, _source(incoming, payload), _tenant(incoming)))
+        return content if written is promised else Otherwise(content, written)
 
     return enter
 

@@ -5,6 +5,7 @@ Positions are guarded within one generation of the group: what comes twice is dr
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, assert_never
@@ -17,7 +18,7 @@ from stream.faustlib import exits
 from stream.faustlib.contiguity import Contiguity, Step
 from stream.ingest import batch
 from stream.ingest.batch import Chain, Held, Partition
-from stream.ingest.doors import Addressed, Door, Incoming, Refused
+from stream.ingest.doors import Addressed, Door, Incoming, Otherwise, Refused
 from stream.reach import Stored
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,8 @@ class Intake:
         self._bounds: dict[int, int] = {}
         self._numbers: dict[Partition, int] = {}
         self.standings: dict[Partition, Standing] = {}
+        self.otherwise: Counter[str] = Counter()
+        """By topic: records of this process that were read in another encoding than their topic's."""
 
     def end(self) -> None:
         """The generation is over: what is held belongs to whoever reads it next."""
@@ -122,7 +125,8 @@ class Intake:
         if not await self._follows(partition, message):
             return
         stored = _stored(message, event.value)
-        content = door(Incoming(stored, self._numbers.setdefault(partition, len(self._numbers))))
+        found = door(Incoming(stored, self._numbers.setdefault(partition, len(self._numbers))))
+        content, written = (found.content, found.written) if isinstance(found, Otherwise) else (found, "")
         bounds = rows.bytes_max(content) if isinstance(content, Reduced) else {}
         size = len(stored.value or b"")
         while self._too_much(bounds, size):  # again if other agents filled it meanwhile
@@ -132,7 +136,7 @@ class Intake:
         kept = stored.value if isinstance(content, Refused) else None
         brought = (message.key, stored.headers) if isinstance(content, Refused) else (None, ())
         newest_ms = _newest_ms(content, stored)
-        self._held.append(Held(partition, message.offset, content, newest_ms, event.ack, kept, *brought))
+        self._held.append(Held(partition, message.offset, content, newest_ms, event.ack, kept, *brought, written))
         self._held_bytes += size
         for shard, bound in bounds.items():
             self._bounds[shard] = self._bounds.get(shard, 0) + bound
@@ -156,6 +160,20 @@ class Intake:
                 standing.newest_ms = max(standing.newest_ms, each.newest_ms)
             self._sent(held)
             _tell_refused(held)
+            self._count_otherwise(held)
+
+    def _count_otherwise(self, held: Sequence[Held]) -> None:
+        """One line for each topic when it begins: it is no fault, and may be so for as long as both are written."""
+        for each in held:
+            if not each.written:
+                continue
+            topic = each.partition[0]
+            if topic not in self.otherwise:
+                log.warning(
+                    "%s has records in %s (first: [%d] offset %d); they are read and counted: set its encoding to that",
+                    topic, each.written, each.partition[1], each.offset,
+                )  # fmt: skip
+            self.otherwise[topic] += 1
 
     async def _flush_soon(self) -> None:
         await asyncio.sleep(FLUSH_S)

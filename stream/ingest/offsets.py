@@ -6,10 +6,10 @@ from contextlib import suppress
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, UnknownMemberIdError
 
-from stream import kafka
+from stream import kafka, settings
 from stream.kafka import Address
 
-EARLIEST = "earliest"
+EARLIEST, LATEST = "earliest", "latest"
 OTHERS_ARE_THERE = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError)
 
 
@@ -18,7 +18,8 @@ class BeyondTheEndError(ValueError):
 
 
 async def settle(bootstrap: Address, group: str, topics: Mapping[str, int], start_from: Mapping[str, str]) -> None:
-    """Commits a first offset for every partition that has none; `start_from` is `latest` or `earliest` for each topic.
+    """Commits a first offset for every partition that has none; `start_from` says for each topic whether that
+    is its `latest`, its `earliest`, or the first record at or after a time (`settings.time_ms`).
 
     Raises BeyondTheEndError naming the partition, BrokerError. Workers that run already keep their offsets.
     """
@@ -31,17 +32,24 @@ async def settle(bootstrap: Address, group: str, topics: Mapping[str, int], star
         committed = {part: await consumer.committed(part) for part in parts}
         first, end = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
         _check(committed, end)
-        missing = {
-            part: first[part] if start_from[part.topic] == EARLIEST else end[part]
-            for part in parts
-            if committed[part] is None
-        }
-        if missing:
-            await _commit(consumer, missing)
+        missing = [part for part in parts if committed[part] is None]
+        places = {EARLIEST: first, LATEST: end}
+        moments = {part: text for part in missing if (text := start_from[part.topic]) not in places}
+        at_time = await _since(consumer, moments)
+        chosen = {part: places.get(start_from[part.topic], {**end, **at_time})[part] for part in missing}
+        if chosen:
+            await _commit(consumer, chosen)
     except (KafkaError, OSError) as error:
         raise kafka.failed(error, bootstrap, f"settling the offsets of group {group}") from error
     finally:
         await consumer.stop()
+
+
+async def _since(consumer: AIOKafkaConsumer, moments: Mapping[TopicPartition, str]) -> dict[TopicPartition, int]:
+    """The first offset at or after a moment, of each partition that has a record there."""
+    asked = {part: moment_ms for part, text in moments.items() if (moment_ms := settings.time_ms(text)) is not None}
+    found = await consumer.offsets_for_times(asked) if asked else {}
+    return {part: int(there.offset) for part, there in found.items() if there is not None}
 
 
 def _check(committed: Mapping[TopicPartition, int | None], end: Mapping[TopicPartition, int]) -> None:

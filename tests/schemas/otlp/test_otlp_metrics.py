@@ -168,7 +168,7 @@ def test_logs_in_a_topic_of_metrics_are_called_logs() -> None:
 def test_json_is_recognised_and_the_setting_named() -> None:
     said = reason(b'{"resourceMetrics":[]}')
     assert "otlp_json" in said
-    assert "metrics are read as otlp_proto alone" in said
+    assert "metrics were read as otlp_proto: read them as otlp_json" in said
 
 
 def test_a_text_that_is_not_utf8_is_refused(metric: Make) -> None:

@@ -8,22 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from schemas.otlp import logs, metrics, spans
+from schemas.otlp import logs, metrics, request, spans
 from schemas.otlp.columns import Attributes, Logs, Metrics, PointKind, Resource, Spans, ValueKind
+from schemas.otlp.encoding import Encoding
 
 Counts = dict[str, Any]
 Sample = Callable[[str], list[bytes]]
 
 SPAN_SAMPLES = [
-    *[f"kafka/spans.{way}.bin" for way in ("proto", "batched", "keyed", "tenant")],
+    *[f"kafka/spans.{way}.bin" for way in ("proto", "json", "batched", "keyed", "tenant")],
     *[f"file/spans.{form}" for form in ("proto", "proto.zstd", "native.proto.zst")],
 ]
 METRIC_SAMPLES = [
-    *[f"kafka/metrics.{way}.bin" for way in ("proto", "batched", "keyed", "tenant")],
+    *[f"kafka/metrics.{way}.bin" for way in ("proto", "json", "batched", "keyed", "tenant")],
     *[f"file/metrics.{form}" for form in ("proto", "proto.zstd")],
 ]
 LOG_SAMPLES = [
-    *[f"kafka/logs.{way}.bin" for way in ("proto", "batched", "keyed", "tenant", "bytrace")],
+    *[f"kafka/logs.{way}.bin" for way in ("proto", "json", "batched", "keyed", "tenant", "bytrace")],
     *[f"file/logs.{form}" for form in ("proto", "proto.zstd")],
 ]
 KIND_NAMES = {
@@ -50,9 +51,13 @@ def expressible(counts: Counts) -> Counts:
     return {key: value for key, value in kept.items() if not key.startswith("metrics.")}
 
 
-def whole_records(signal: str, records: Sequence[bytes], count: Callable[[Sequence[Any]], Counts]) -> Counts:
+def read(signal: str, record: bytes) -> Any:
     decode = {"spans": spans.decode, "metrics": metrics.decode, "logs": logs.decode}[signal]
-    tables = [decode(record) for record in records]
+    return decode(record, request.encoding(record, Encoding.PROTO))
+
+
+def whole_records(signal: str, records: Sequence[bytes], count: Callable[[Sequence[Any]], Counts]) -> Counts:
+    tables = [read(signal, record) for record in records]
     assert all(isinstance(table, Spans | Metrics | Logs) for table in tables), tables
     return count(tables) | {"records": len(records), "value_bytes": sum(map(len, records))}
 
@@ -173,7 +178,7 @@ def test_metrics_of_a_collector_have_their_true_counts(name: str, truth: Counts,
     for key, value in true.items():
         assert counts.pop(key) == (pytest.approx(value, abs=1e-6) if isinstance(value, float) else value), key
     assert not any(counts.values()), "counts that the truth does not have"
-    tables = [metrics.decode(record) for record in sample(name)]
+    tables = [read("metrics", record) for record in sample(name)]
     seen = {m.strings[code] for m in tables if isinstance(m, Metrics) for code in m.name}
     assert seen == set(names) - {"no data", "empty gauge"}, "metrics without points leave no row"
 
@@ -181,7 +186,7 @@ def test_metrics_of_a_collector_have_their_true_counts(name: str, truth: Counts,
 @pytest.mark.parametrize("name", METRIC_SAMPLES)
 @pytest.mark.parametrize("kind", ["gauge", "sum"])
 def test_values_of_a_collector_add_up(name: str, kind: str, truth: Counts, sample: Sample) -> None:
-    tables = [m for m in map(metrics.decode, sample(name)) if isinstance(m, Metrics)]
+    tables = [m for m in (read("metrics", record) for record in sample(name)) if isinstance(m, Metrics)]
     values = [float(v) for m in tables for v in m.value[m.kind == PointKind[kind.upper()]] if math.isfinite(v)]
     small = [value for value in values if value != 2.0**53]  # the sample's 2^53 + 1, rounded to a double
     true = expected(truth, name, "metrics")
@@ -200,11 +205,8 @@ def check_attributes(attributes: Attributes, rows: int, strings: Sequence[str]) 
 
 @pytest.mark.parametrize("name", [*SPAN_SAMPLES, *METRIC_SAMPLES, *LOG_SAMPLES])
 def test_codes_and_places_stay_inside_their_tables(name: str, sample: Sample) -> None:
-    decode: Callable[[bytes], Any] = {"spans": spans, "metrics": metrics, "logs": logs}[
-        name.split("/")[1].split(".")[0]
-    ].decode
     for record in sample(name):
-        table = decode(record)
+        table = read(name.split("/")[1].split(".")[0], record)
         assert isinstance(table, Spans | Metrics | Logs)
         assert table.strings[0] == ""
         assert len(set(table.strings)) == len(table.strings), "a string is kept once"
