@@ -60,7 +60,10 @@ def _repeated_key(payload: bytes, tree: Any) -> str:
 
     So the keys in the bytes are counted, and those of the tree, which are its keys once it is written again.
     """
-    kept = orjson.dumps(tree)
+    try:
+        kept = orjson.dumps(tree)
+    except orjson.JSONEncodeError:  # the tree holds nothing but JSON, so only its depth can be wrong
+        return f"objects and lists stand too deep within one another; {jsonfields.NESTING_MAX} values are read"
     if _key_count(payload) == _key_count(kept):
         return ""
     twice = next(iter(_keys(payload) - _keys(kept)), b"")

@@ -81,7 +81,7 @@ def test_all_mistakes_of_a_file_are_named_with_their_lines(file: Path) -> None:
         f"3: shard: is not a setting (did you mean 'shards'?); known are {known}",
         "4: tick_ms: 10 is not between 50 and 1000; write e.g. 250",
         "5: snapshot_s: '30' is not a whole number; write e.g. 30",
-        "6: start_from: 'newest' is not one of latest, earliest",
+        "6: start_from: 'newest' is not one of latest, earliest, nor a time with its zone, as 2026-11-24T18:00:00Z",
         "7: log_level: 'inof' is not one of debug, info, warning, error, critical (did you mean 'info'?)",
         "8: trusted_operator_keys: 'a.pub' is not a list of paths; write e.g. [\"keys/operator.pub\"]",
         f"9: kafka: is not a setting; known are {known}",
@@ -142,3 +142,21 @@ def test_every_setting_has_a_rule_and_a_default_that_keeps_it() -> None:
 
 def test_the_page_about_settings_is_true() -> None:
     assert DOCUMENT.read_text() == settings.documentation(), "python -m stream.settings > docs/settings.md"
+
+
+@pytest.mark.parametrize("text", ["latest", "earliest", "2026-11-24T18:00:00Z", "2026-11-24T19:00:00.5+01:00"])
+def test_reading_starts_at_either_end_or_at_a_time_with_its_zone(text: str) -> None:
+    assert settings.load({"DOUSE_START_FROM": text}).start_from == text
+
+
+@pytest.mark.parametrize("text", ["2026-11-24T18:00:00", "2026-13-01T00:00:00Z", "yesterday", "1795494266"])
+def test_a_time_without_a_zone_or_a_calendar_is_refused(text: str) -> None:
+    assert "nor a time with its zone, as 2026-11-24T18:00:00Z" in refused({"DOUSE_START_FROM": text})[0]
+
+
+def test_topics_are_names_or_expressions_that_begin_with_a_circumflex() -> None:
+    made = settings.load({"DOUSE_SPANS_TOPICS": "traces, ^shop[.].*"})
+    assert made.spans_topics == ("traces", "^shop[.].*")
+    assert "'a b' is no name of a topic" in refused({"DOUSE_LOGS_TOPICS": "a b"})[0]
+    assert "'^(' is not a regular expression" in refused({"DOUSE_LOGS_TOPICS": "^("})[0]
+    assert "is not one of otlp_proto, otlp_json" in refused({"DOUSE_LOGS_ENCODING": "json"})[0]

@@ -73,6 +73,7 @@ def _sound(message: Any, draw: random.Random) -> Any:
     names = {each.name for each in message.DESCRIPTOR.fields}
     if message.DESCRIPTOR.name == "Span":
         message.trace_id, message.span_id = draw.randbytes(16), draw.randbytes(8)
+        message.end_time_unix_nano = max(message.end_time_unix_nano, 1)  # a span without end has to look like one
     if "explicit_bounds" in names:
         bounds = sorted({float(bound) for bound in draw.sample(range(100), 2)})
         message.explicit_bounds[:] = bounds

@@ -109,6 +109,7 @@ def test_what_protobuf_takes_as_json_is_taken(fields: dict[str, Any], start_ns: 
         (b'{"resourceSpans": "\\ud800"}', "surrogate"),
         (b'{"resourceSpans": NaN}', "otlp_json"),
         (b'{"resourceSpans":' + b"[" * 100_000, "otlp_json"),
+        (b'{"resourceSpans":[],"new":' + b"[" * 500 + b"]" * 500 + b"}", "too deep within one another"),
         (b'{"resourceSpans":[]} x', "otlp_json"),
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Only what a trusted key signed passes the doors of outcomes and control, and only what decodes those of telemetry."""
 
+import random
 from typing import Any
 
 import pytest
@@ -7,17 +8,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from detectors import observe
 from detectors.rows import Reduced
 from schemas import commands, envelope, journal
 from schemas.envelope import Event
+from schemas.otlp.encoding import Encoding
 from stream import control, keys
 from stream.ingest import batch, doors
 from stream.ingest.batch import Held, ToJournal
-from stream.ingest.doors import Addressed, Incoming, Nothing, Refused
+from stream.ingest.doors import Addressed, Incoming, Nothing, Otherwise, Refused
 from stream.reach import Stored
 from tests.detectors import otlp_made
+from tests.schemas.otlp import otlp_json
 
 SHARDS = 3
 KEY, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
@@ -85,7 +89,7 @@ def test_a_tombstone_of_control_decides_nothing() -> None:
     assert doors.controls(TRUSTED, SHARDS)(Incoming(Stored(0, 5, 0, "specs/all", [], None), 0)) == Nothing()
 
 
-@pytest.mark.parametrize("value", [b"\xff\xff\xff", b"{}", b"\x0a\x05abc"])
+@pytest.mark.parametrize("value", [b"\xff\xff\xff", b'{"took": 3}', b'{"resourceSpans": 3}', b"\x0a\x05abc"])
 def test_what_is_no_telemetry_is_refused(value: bytes) -> None:
     stored = Incoming(Stored(0, 5, 0, "", [], value), 0)
     assert isinstance(doors.spans(PLAN)(stored), Refused)
@@ -152,3 +156,17 @@ def test_rows_that_fit_no_journal_record_are_refused(monkeypatch: pytest.MonkeyP
     content = doors.spans(PLAN)(Incoming(Stored(0, 5, 0, "", [], record.SerializeToString()), 0))
     assert isinstance(content, Refused)
     assert "more than 1000" in content.reason
+
+
+def test_a_record_in_the_other_encoding_is_read_as_such_and_says_so() -> None:
+    binary = otlp_json.drawn(TracesData, random.Random(3))
+    text = otlp_json.document(binary)
+    for value, promised, other in (
+        (text, Encoding.PROTO, Encoding.JSON),
+        (binary.SerializeToString(), Encoding.JSON, Encoding.PROTO),
+    ):
+        incoming = Incoming(Stored(0, 5, 0, "", [], value), 0)
+        found = doors.spans(PLAN, promised)(incoming)
+        assert isinstance(found, Otherwise) and found.written is other
+        assert isinstance(found.content, Reduced)
+        assert isinstance(doors.spans(PLAN, other)(incoming), Reduced)
