@@ -137,7 +137,7 @@ async def _broker(_: Settings, at: Cluster, __: topics.Topics) -> list[Finding]:
     return [Finding(Level.OK, "broker", text)]
 
 
-async def _topics(settings: Settings, at: Cluster, names: topics.Topics) -> list[Finding]:
+async def _topics(settings: Settings, at: Cluster, _names: topics.Topics) -> list[Finding]:
     different = await topic_check.check(at, settings.topic_prefix, settings.shards)
     found = [
         Finding(
@@ -204,7 +204,7 @@ async def _clock(settings: Settings, at: Cluster, names: topics.Topics) -> list[
     return [Finding(level, "clock", text, "" if level is Level.OK else "let NTP set both clocks")]
 
 
-async def _freshness(settings: Settings, at: Cluster, names: topics.Topics) -> list[Finding]:
+async def _freshness(settings: Settings, at: Cluster, _names: topics.Topics) -> list[Finding]:
     found = []
     there = await reach.require(at, await _sources(at, settings))
     async with _consumer(at) as consumer:

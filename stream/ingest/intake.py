@@ -134,9 +134,9 @@ class Intake:
             if not await self._current(message):
                 return
         kept = stored.value if isinstance(content, Refused) else None
-        brought = (message.key, stored.headers) if isinstance(content, Refused) else (None, ())
+        key, headers = (message.key, stored.headers) if isinstance(content, Refused) else (None, ())
         newest_ms = _newest_ms(content, stored)
-        self._held.append(Held(partition, message.offset, content, newest_ms, event.ack, kept, *brought, written))
+        self._held.append(Held(partition, message.offset, content, newest_ms, event.ack, kept, key, headers, written))
         self._held_bytes += size
         for shard, bound in bounds.items():
             self._bounds[shard] = self._bounds.get(shard, 0) + bound
