@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from stream import commands_control, commands_kafka, commands_look, commands_people, commands_specs, console
+from stream import (
+    commands_archive,
+    commands_control,
+    commands_kafka,
+    commands_look,
+    commands_people,
+    commands_specs,
+    console,
+)
 from stream.broker.errors import BrokerError
 from stream.demo.scenario import SCENARIOS
 from stream.settings import Settings
@@ -25,6 +33,7 @@ app = typer.Typer(
 topics_app = typer.Typer(no_args_is_help=True, help="The topics that douse writes.")
 app.add_typer(topics_app, name="topics")
 app.add_typer(commands_specs.app, name="specs")
+app.add_typer(commands_archive.app, name="archive")
 app.add_typer(commands_control.keys_app, name="keys")
 app.add_typer(commands_control.kill_app, name="kill")
 app.add_typer(commands_control.state_app, name="state")
