@@ -96,7 +96,8 @@ def import_(
     known = {each.value.lower(): each for each in Signal}
     if signal and signal not in known:
         raise typer.BadParameter(f"{signal} is none of {', '.join(known)}", param_hint="--signal")
-    total = sum(path.stat().st_size for path in importing.sources(source))
+    files = importing.sources(source)
+    total = sum(path.stat().st_size for path in files)
     with Writer(out, f"import of {source.name}") as writer, _progress("bytes") as show:
         done_bytes = 0
 
@@ -105,7 +106,7 @@ def import_(
             done_bytes += size
             show(done_bytes, total)
 
-        done = importing.run(source, writer, known.get(signal), step)
+        done = importing.run(source, files, writer, known.get(signal), step)
     _tell(out, writer.count, done.records, done.damages, (), json_output)
     if done.damages:
         console.say(f"{console.count(len(done.damages), 'place')} of {source} could not be used; {out} has the rest")

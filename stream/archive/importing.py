@@ -56,15 +56,20 @@ def sources(source: Path) -> list[Path]:
     return sorted(found, key=lambda path: (_family(path), ROTATED.search(path.name) is None, path.name))
 
 
-def run(source: Path, writer: Writer, signal: Signal | None, step: Callable[[int], None]) -> Imported:
-    """Writes every record of the source. `step` hears the bytes of each file when it is done."""
+def run(
+    source: Path, files: Iterable[Path], writer: Writer, signal: Signal | None, step: Callable[[int], None]
+) -> Imported:
+    """Writes every record of the source's files, as `sources` listed them before the writer made files of its own.
+
+    `step` hears the bytes of each file when it is done.
+    """
     done = Imported()
     base = source.parent if source.is_file() else source
     next_partition: dict[str, int] = defaultdict(int)
     families: dict[tuple[Path, str], int] = {}
     next_offset: dict[tuple[str, int], int] = defaultdict(int)
     last_ms: dict[tuple[str, int], int] = {}
-    for path in sources(source):
+    for path in files:
         name = path.relative_to(base).as_posix()
         if path.suffix == SAVED[0] and path.with_suffix(SAVED[1]).is_file():
             for found in _saved(path, name, done):
@@ -100,16 +105,25 @@ def run(source: Path, writer: Writer, signal: Signal | None, step: Callable[[int
 
 def _known(path: Path, name: str, signal: Signal | None, done: Imported) -> Iterator[tuple[Known, bytes]]:
     named = signal or _named(path)
+    damages: list[Damage] = []
+    usable = False
     with path.open("rb") as file:
         for piece in framing.payloads(file, name):
             if isinstance(piece, Damage):
-                done.damages.append(piece)
+                damages.append(piece)
                 continue
             at, content = piece
             try:
-                yield payload.read(content, named), content
+                known = payload.read(content, named)
             except payload.UnreadableError as error:
-                done.damages.append(Damage(name, at, str(error)))
+                damages.append(Damage(name, at, str(error)))
+                continue
+            usable = True
+            yield known, content
+    if len(damages) > 1 and not usable:  # another kind of file: a line for each of its lines would hide the others
+        first = damages[0]
+        damages = [Damage(name, first.offset, f"{first.what}; nothing in this file could be used")]
+    done.damages += damages
 
 
 def _saved(path: Path, name: str, done: Imported) -> Iterator[Stored]:

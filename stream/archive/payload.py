@@ -43,7 +43,7 @@ class UnreadableError(Exception):
 
 def read(payload: bytes, named: Signal | None) -> Known:
     """Protobuf does not say its signal, so `named` has to; JSON does. Raises UnreadableError."""
-    if payload.startswith(b"{"):
+    if payload.startswith((b"{", b"[")):  # protobuf begins with the number of a field, 10
         return _json(payload)
     if named is None:
         raise UnreadableError(
@@ -62,6 +62,8 @@ def _json(payload: bytes) -> Known:
         found = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
         raise UnreadableError(f"no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise UnreadableError("no JSON object")
     signals = [signal for signal in Signal if f"resource{signal.value}" in found]
     if len(signals) != 1:
         keys = ", ".join(sorted(found)[:3]) or "nothing"

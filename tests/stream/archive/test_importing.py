@@ -27,8 +27,9 @@ NAMES = {"spans": "spans", "log_records": "logs", "metrics": "metrics"}
 
 
 def load(source: Path, out: Path, signal: Signal | None = None) -> tuple[Archive, Imported]:
+    files = importing.sources(source)
     with Writer(out, "test") as writer:
-        done = importing.run(source, writer, signal, lambda _: None)
+        done = importing.run(source, files, writer, signal, lambda _: None)
     return open_archive(out), done
 
 
@@ -191,6 +192,15 @@ def test_broken_places_are_named_with_file_and_byte_and_the_rest_is_used(tmp_pat
     assert all(each.value == good for each in archive.records())
     broken = json.loads((tmp_path / "out" / "manifest.json").read_text())["broken"]
     assert [Damage(**each) for each in broken] == done.damages
+
+
+def test_a_file_of_another_kind_is_one_broken_place(tmp_path: Path) -> None:
+    (tmp_path / "labels.json").write_text(json.dumps([{"service": "a"}], indent=2))
+    (tmp_path / "spans.json").write_bytes(SPANS % 7)
+    archive, done = load(tmp_path, tmp_path / "out")
+    assert [(each.file, each.offset) for each in done.damages] == [("labels.json", 0)]
+    assert "nothing in this file" in done.damages[0].what
+    assert archive.count == 1
 
 
 def test_a_record_without_a_time_takes_that_of_the_record_before(tmp_path: Path) -> None:
