@@ -76,7 +76,7 @@ def test_every_form_of_the_file_exporter_has_the_counts_of_the_truth(
     found = counts(list(archive.records()))
     # a file of several signals has one truth for each of them
     truths = [truth] if "records" in truth else [one for one in truth.values() if isinstance(one, dict)]
-    for key in ("records", *NAMES):
+    for key in ("records", "value_bytes", *NAMES):
         wanted = sum(one.get(key, 0) for one in truths)
         assert found[key] == wanted, (key, truth.keys())
 
