@@ -68,7 +68,8 @@ def as_user(broker: Secured, folder: Path, user: str, prefix: str, **more: str) 
 
 
 @contextmanager
-def worker(app: str, folder: Path, environment: dict[str, str]) -> Iterator[Path]:
+def worker(app: str, folder: Path, environment: dict[str, str], code: int | None = None) -> Iterator[Path]:
+    """The app as a process; the value is its log. With `code` it has to end by itself, with that one."""
     log = folder / f"{app}.log"
     with log.open("ab") as out:
         command = [sys.executable, "-m", "stream.cli", app]
@@ -76,6 +77,8 @@ def worker(app: str, folder: Path, environment: dict[str, str]) -> Iterator[Path
         process = subprocess.Popen(command, cwd=folder, env=whole, stdout=out, stderr=out)
     try:
         yield log
+        if code is not None:
+            assert process.wait(START_S) == code, log.read_text()
     finally:
         process.kill()
         process.wait()
@@ -176,7 +179,9 @@ def test_a_worker_without_an_acl_ends_with_78_and_the_acls_name(broker: Secured,
     lacking = [need for need in wanted if need.name != f"{prefix}douse.journal"]
     seen = rights.Need(rights.TOPIC, f"{prefix}douse.journal", ("READ",))
     asyncio.run(broker.allow("narrow", (*lacking, seen)))
-    assert f"ingest: no WRITE on topic {prefix}douse.journal: an ACL is missing" in bad(mine, "ingest")
+    with worker("ingest", work, mine, 78) as log:
+        missing = f"ingest: no WRITE on topic {prefix}douse.journal: an ACL is missing"
+        harness.until(lambda: missing in log.read_text(), str(log), START_S)
 
 
 @pytest.mark.proof
