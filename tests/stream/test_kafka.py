@@ -84,7 +84,7 @@ def worker(app: str, folder: Path, environment: dict[str, str], code: int | None
         process.wait()
 
 
-@pytest.mark.broker
+@pytest.mark.proof
 def test_with_the_listed_acls_the_commands_and_ingest_work(broker: Secured, work: Path, prefix: str) -> None:
     owner, mine = (as_user(broker, work, user, prefix) for user in ("owner", "douse"))
     good(owner, "topics", "create", "--sources")
