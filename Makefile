@@ -65,6 +65,7 @@ bench: $(READY) ## the benchmarks that the README's figures come from
 	$(BIN)/python -m benchmarks.diagnosis
 	$(BIN)/python -m benchmarks.tick
 	$(BIN)/python -m benchmarks.decoding
+	$(BIN)/python -m benchmarks.replay
 
 demo: $(READY) ## the story, live: make demo SCENARIO=acme|approve|lift|story|shared-target|storm|leak|dependency|pool|... (see douse demo --help)
 	$(BIN)/douse demo --scenario $(SCENARIO) --telemetry $(TELEMETRY)

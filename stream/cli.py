@@ -13,6 +13,7 @@ from stream import (
     commands_kafka,
     commands_look,
     commands_people,
+    commands_replay,
     commands_specs,
     console,
 )
@@ -27,8 +28,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="douse puts out error-budget burn: sees it, changes the one thing that stops it, proves it or takes it back.",
-    epilog="Exit codes: 0 done, 1 a claim broke (demo) or a word was not taken up (approve, reject, revert), 2 wrong "
-    "usage, 69 no broker, 70 start me again, 78 a person is needed, 130 Ctrl-C.",
+    epilog="Exit codes: 0 done, 1 a claim broke (demo), a timeline does not hold (test) or a word was not taken up "
+    "(approve, reject, revert), 2 wrong usage, 69 no broker, 70 start me again, 78 a person is needed, 130 Ctrl-C.",
 )
 topics_app = typer.Typer(no_args_is_help=True, help="The topics that douse writes.")
 app.add_typer(topics_app, name="topics")
@@ -49,6 +50,8 @@ app.command("approve")(commands_people.approve)
 app.command("reject")(commands_people.reject)
 app.command("revert")(commands_people.revert)
 app.command("thaw")(commands_people.thaw)
+app.command("replay")(commands_replay.replay)
+app.command("test")(commands_replay.test)
 
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for a broker before exit code 69.")]
 

@@ -36,7 +36,7 @@ class Group(TyperGroup):
         *("run", "demo", "specs", "watch", "incidents", "report", "suggestions", "approve", "reject", "changes"),
         *("revert", "kill", "thaw", "keys", "topics", "doctor", "dead-letter", "broker", "ingest"),
         *("detect", "act", "state"),
-        "archive",
+        *("archive", "replay", "test"),
     )
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002  # as above

@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +17,7 @@ from schemas.envelope import Event
 from stream import kafka
 from stream.broker.errors import BrokerError
 from stream.kafka import Address
+from stream.stored import Stored as Stored
 from stream.trouble import OperatorNeededError
 
 WAIT_S = 30.0  # a broker that starts beside us is there within 10 s
@@ -26,19 +26,6 @@ REQUEST_MS = 10_000
 POLL_MS = 500
 RECORD_BYTES_MAX = 8 << 20  # what the control topic takes
 READ_STALL_S = 30.0  # a topic that gives nothing for so long before its end has lost its leader
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One record of a topic."""
-
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: str
-    headers: Sequence[tuple[str, bytes]]
-    value: bytes | None
-    raw_key: bytes | None = None
 
 
 async def broker(bootstrap: Address, wait_s: float, say: Callable[[str], None]) -> None:

@@ -35,15 +35,16 @@ class BadSpecsError(OperatorNeededError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def load(folder: Path) -> Loaded:
-    """Reads all YAML files of the folder and its subfolders. Raises BadSpecsError with every mistake."""
+def load(*places: Path) -> Loaded:
+    """Reads files, and those of folders and their subfolders, as one set. Raises BadSpecsError, naming all mistakes."""
     problems: list[Problem] = []
-    documents = _documents(folder, problems)
+    documents = [document for place in places for document in _documents(place, problems)]
+    named = ", ".join(map(str, places))
     known = [document for document in documents if _has_version(document, problems)]
     objectives = openslo.read([each for each in known if _version(each) == openslo.API_VERSION], problems)
     entries = catalogue.read([each for each in known if _version(each) == catalogue.API_VERSION], problems)
     if not objectives.slos and not problems:
-        problems.append(Problem(str(folder), 0, "", "holds no SLO; write one (apiVersion: openslo/v1, kind: SLO)"))
+        problems.append(Problem(named, 0, "", "holds no SLO; write one (apiVersion: openslo/v1, kind: SLO)"))
     _check_names(objectives, entries)
     # References are checked against what was read; after a mistake that would name the consequences, not the cause.
     if not problems:
@@ -68,31 +69,34 @@ def load(folder: Path) -> Loaded:
     )
     size_bytes = len(canonical.dumps(specs.fields()))
     if size_bytes > SPEC_BYTES_MAX:
-        raise BadSpecsError([Problem(str(folder), 0, "", f"is {size_bytes} bytes as one record; {SPEC_BYTES_MAX} fit")])
+        raise BadSpecsError([Problem(named, 0, "", f"is {size_bytes} bytes as one record; {SPEC_BYTES_MAX} fit")])
     return Loaded(specs, (*objectives.notes, *_idle(specs)))
 
 
-def _documents(folder: Path, problems: list[Problem]) -> list[Document]:
-    if not folder.is_dir():
-        problems.append(Problem(str(folder), 0, "", "is not a folder; name the one that holds the YAML files"))
+def _documents(place: Path, problems: list[Problem]) -> list[Document]:
+    if place.is_file():
+        return yaml_file(place, str(place), problems)
+    if not place.is_dir():
+        problems.append(Problem(str(place), 0, "", "is not a folder; name the one that holds the YAML files"))
         return []
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and not path.name.startswith("."))
+    paths = sorted(path for path in place.rglob("*") if path.suffix in SUFFIXES and not path.name.startswith("."))
     if not paths:
-        problems.append(Problem(str(folder), 0, "", f"holds no {' or '.join(SUFFIXES)} file"))
+        problems.append(Problem(str(place), 0, "", f"holds no {' or '.join(SUFFIXES)} file"))
     if len(paths) > FILES_MAX:
-        problems.append(Problem(str(folder), 0, "", f"holds {len(paths)} files, more than {FILES_MAX}"))
+        problems.append(Problem(str(place), 0, "", f"holds {len(paths)} files, more than {FILES_MAX}"))
         return []
-    documents: list[Document] = []
-    for path in paths:
-        label = str(path.relative_to(folder))
-        try:
-            found, wrong = yamlfile.read(path.read_text(encoding="utf-8"), label)
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(Problem(label, 0, "", f"cannot be read: {error}"))
-            continue
-        documents += found
-        problems += wrong
-    return documents
+    return [one for path in paths for one in yaml_file(path, str(path.relative_to(place)), problems)]
+
+
+def yaml_file(path: Path, label: str, problems: list[Problem]) -> list[Document]:
+    """The documents of one file, which mistakes are named after by `label`; none where it cannot be read."""
+    try:
+        found, wrong = yamlfile.read(path.read_text(encoding="utf-8"), label)
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(Problem(label, 0, "", f"cannot be read: {error}"))
+        return []
+    problems += wrong
+    return list(found)
 
 
 def _version(document: Document) -> str:

@@ -41,8 +41,10 @@ def loaded_by(module: str) -> set[str]:
     return set(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
 
 
-@pytest.mark.parametrize("module", ["stream.engine", "stream.backtest"])
-def test_the_engine_and_the_backtest_run_without_faust(module: str) -> None:
+@pytest.mark.parametrize(
+    "module", ["stream.engine", "stream.replay.run", "stream.replay.judged", "stream.replay.written"]
+)
+def test_the_engine_and_the_replay_run_without_faust(module: str) -> None:
     needed(module)
     assert not loaded_by(module) & {"faust", "mode", "aiokafka"}
 

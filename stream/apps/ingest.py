@@ -22,7 +22,7 @@ from stream.faustlib import app as faust_app
 from stream.faustlib import exits, guard, run
 from stream.health.ingest import IngestFamilies
 from stream.health.pulse import Pulse
-from stream.ingest import doors, offsets, sources, specs_watch
+from stream.ingest import doors, offsets, signed_doors, sources, specs_watch
 from stream.ingest.batch import Partition
 from stream.ingest.doors import Door
 from stream.ingest.intake import Intake
@@ -159,8 +159,8 @@ class Ingest:
         plan = observe.plan(in_force.specs, settings.shards)
         self._doors: Mapping[str, Door] = {
             **{source.topic: OTLP[source.signal](plan, source.encoding) for source in read.sources},
-            self._names.outcomes: doors.outcomes(trusted.actuators, trusted.actuator_names, settings.shards),
-            self._names.control: doors.controls(trusted.operators, settings.shards),
+            self._names.outcomes: signed_doors.outcomes(trusted.actuators, trusted.actuator_names, settings.shards),
+            self._names.control: signed_doors.controls(trusted.operators, settings.shards),
         }
         for topic, door in self._doors.items():
             self._add_agent(topic, door)

@@ -17,6 +17,7 @@ DEAD_LETTER_BYTES_MAX = 8_000_000  # the topic takes 8 MiB; the rest is room for
 REASON_CHARS_MAX = 500
 ORIGINAL = "original."  # before the names of the headers that the record came with
 HEADERS_BYTES_MAX = 100_000  # what 8 MiB leave beside the value; more are left out, and that is told
+FUTURE_MS_MAX = 60_000  # an event time later than this after its record says nothing about freshness
 
 Partition = tuple[str, int]  # topic, partition
 
@@ -91,6 +92,20 @@ def compose(held: Sequence[Held], partitions: Sequence[Partition], chain: Chain)
             case _:
                 assert_never(each.content)
     return outgoing
+
+
+def newest_ms(content: Content, timestamp_ms: int) -> int:
+    """The newest event time in a record that the broker stamped `timestamp_ms`; -1 where it tells none."""
+    match content:
+        case Reduced():
+            told_ms = content.newest_ms
+        case Addressed():
+            told_ms = content.event.time_ms
+        case Refused() | Nothing():
+            return NO_POSITION
+        case _:
+            assert_never(content)
+    return told_ms if told_ms <= timestamp_ms + FUTURE_MS_MAX else NO_POSITION
 
 
 def _telemetry(shard: int, tables: Mapping[str, Table], partitions: Sequence[Partition], chain: Chain) -> bytes:

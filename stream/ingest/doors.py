@@ -1,20 +1,17 @@
 """The doors of ingest: one record of a source topic becomes content that may enter the journal, or a reason why not.
 
-Pure: what a door says depends on the record, the spec set and the trusted keys alone.
+Pure: what a door says depends on the record, the spec set and the trusted keys alone. The doors for what is signed
+stand in `signed_doors`, apart, because a replay of telemetry has no use for keys.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import ValidationError
 
 from detectors import observe, rows, tenancy
 from detectors.observe import Plan
 from detectors.rows import Reduced, Source
-from schemas import canonical, envelope, journal, signing
-from schemas.commands import Outcome
+from schemas import canonical, journal
 from schemas.envelope import Event
 from schemas.otlp import logs as otlp_logs
 from schemas.otlp import metrics as otlp_metrics
@@ -22,10 +19,8 @@ from schemas.otlp import request
 from schemas.otlp import spans as otlp_spans
 from schemas.otlp.columns import Rejected
 from schemas.otlp.encoding import Encoding
-from stream import control
-from stream.reach import Stored
+from stream.stored import Stored
 
-OUTCOME = "dev.douse.outcome"
 Columns = TypeVar("Columns")
 
 
@@ -101,52 +96,6 @@ def _otlp(
             return _refused(columns)
         content = _bounded(reduce(columns, plan, _source(incoming, payload), _tenant(incoming)))
         return content if written is promised else Otherwise(content, written)
-
-    return enter
-
-
-def outcomes(keys: Mapping[str, Ed25519PublicKey], names: Mapping[str, str], shards: int) -> Door:
-    """The door for outcomes: only what a trusted actuator signed of its own targets, to the shard of its command.
-
-    `names` says by key id whose key it is.
-    """
-
-    def enter(incoming: Incoming) -> Content:
-        try:
-            event = envelope.decode(incoming.stored.headers, incoming.stored.value)
-        except envelope.NotAnEvent as error:
-            return Refused(str(error))
-        if event.keyid not in keys:
-            return Refused(f"signed by {event.keyid or 'nobody'}, which is not a trusted actuator's key")
-        if not signing.holds(keys[event.keyid], event.signature, event.type, event.id, event.source, event.data):
-            return Refused("the signature does not fit the content")
-        if event.type != OUTCOME:
-            return Refused(f"type {event.type!r} is not {OUTCOME!r}")
-        try:
-            outcome = Outcome.read(event.data)
-        except (ValidationError, TypeError) as error:
-            return Refused(f"cannot be read: {error}")
-        if outcome.actuator != names[event.keyid]:
-            return Refused(f"signed by actuator {names[event.keyid]}, and speaks of a target of {outcome.actuator}")
-        if not 0 <= outcome.shard < shards:
-            return Refused(f"shard {outcome.shard} is not one of {shards}")
-        return Addressed(journal.Kind.OUTCOME, event, (outcome.shard,))
-
-    return enter
-
-
-def controls(keys: Mapping[str, Ed25519PublicKey], shards: int) -> Door:
-    """The door for what operators decide: only what a trusted operator signed, to all shards."""
-
-    def enter(incoming: Incoming) -> Content:
-        if incoming.stored.value is None:
-            return Nothing()
-        try:
-            control.accept(incoming.stored, keys)
-        except control.NotControlError as error:
-            return Refused(str(error))
-        event = envelope.decode(incoming.stored.headers, incoming.stored.value)
-        return Addressed(journal.Kind.CONTROL, event, tuple(range(shards)))
 
     return enter
 

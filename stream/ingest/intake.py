@@ -18,14 +18,13 @@ from stream.faustlib import exits
 from stream.faustlib.contiguity import Contiguity, Step
 from stream.ingest import batch
 from stream.ingest.batch import Chain, Held, Partition
-from stream.ingest.doors import Addressed, Door, Incoming, Otherwise, Refused
+from stream.ingest.doors import Door, Incoming, Otherwise, Refused
 from stream.reach import Stored
 
 log = logging.getLogger(__name__)
 
 FLUSH_S = 0.05  # a tenth of what people call at once; at the usual load one OTLP record waits for company no longer
 HELD_BYTES_MAX = 16_000_000  # of source records; together with Faust's queues it bounds the memory of a worker
-FUTURE_MS_MAX = 60_000  # an event time later than this after its record says nothing about freshness
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
@@ -135,7 +134,7 @@ class Intake:
                 return
         kept = stored.value if isinstance(content, Refused) else None
         key, headers = (message.key, stored.headers) if isinstance(content, Refused) else (None, ())
-        newest_ms = _newest_ms(content, stored)
+        newest_ms = batch.newest_ms(content, stored.timestamp_ms)
         self._held.append(Held(partition, message.offset, content, newest_ms, event.ack, kept, key, headers, written))
         self._held_bytes += size
         for shard, bound in bounds.items():
@@ -243,14 +242,3 @@ def _stored(message: Any, value: bytes | None) -> Stored:
     headers = message.headers or ()
     pairs = headers.items() if isinstance(headers, dict) else headers
     return Stored(message.partition, message.offset, round(message.timestamp * 1000), key, tuple(pairs), value)
-
-
-def _newest_ms(content: Any, stored: Stored) -> int:
-    match content:
-        case Reduced():
-            newest_ms = content.newest_ms
-        case Addressed():
-            newest_ms = content.event.time_ms
-        case _:
-            return NO_POSITION
-    return newest_ms if newest_ms <= stored.timestamp_ms + FUTURE_MS_MAX else NO_POSITION

@@ -17,7 +17,7 @@ from schemas.control import ChangeReverted, PlanDecided, TargetThawed
 from schemas.envelope import Event, Headers
 from stream import control, keys
 from stream.control import Kill, Word
-from stream.ingest import doors
+from stream.ingest import signed_doors
 from stream.ingest.doors import Door
 from stream.reach import Stored
 from tests.stream.act.attacks import HUGE, Attacker
@@ -27,8 +27,8 @@ SHARDS = 3
 OPERATOR, ACTUATOR, NEIGHBOUR, COMMANDER, STRANGER = (Ed25519PrivateKey.generate() for _ in range(5))
 ID = {key: keys.keyid(key.public_key()) for key in (OPERATOR, ACTUATOR, NEIGHBOUR, COMMANDER, STRANGER)}
 OURS = {ID[ACTUATOR]: "host", ID[NEIGHBOUR]: "other-host"}
-CONTROLS = doors.controls({ID[OPERATOR]: OPERATOR.public_key()}, SHARDS)
-OUTCOMES = doors.outcomes({ID[key]: key.public_key() for key in (ACTUATOR, NEIGHBOUR)}, OURS, SHARDS)
+CONTROLS = signed_doors.controls({ID[OPERATOR]: OPERATOR.public_key()}, SHARDS)
+OUTCOMES = signed_doors.outcomes({ID[key]: key.public_key() for key in (ACTUATOR, NEIGHBOUR)}, OURS, SHARDS)
 
 WHOSE: dict[str, Any] = {"incident": "i1", "environment": "live", "tenant": "acme", "by": "kim", "time_ms": 1_000}
 WORDS: tuple[Word, ...] = (
@@ -88,7 +88,7 @@ def outcome(**more: Any) -> Event:
         actuator="host", target="pool", environment="live", tenant="acme", incident="i1", shard=2, mitigation="grow",
         parameter="size", accepted_ms=1,
     )  # fmt: skip
-    return Event(doors.OUTCOME, "o1", "/douse/act/host", 5, {**told.fields(), **more})
+    return Event(signed_doors.OUTCOME, "o1", "/douse/act/host", 5, {**told.fields(), **more})
 
 
 def stored(key: str, event: Event, private: Ed25519PrivateKey | None, keyid: str = "") -> Stored:
@@ -202,9 +202,9 @@ def no_specs(by: Forger) -> Forged:
 def of_another_type(by: Forger) -> Forged:
     """Signed by the right key, under a type that is not for this topic."""
     key, event, private, door = by.true()
-    mine = [doors.OUTCOME] if door is OUTCOMES else list(control.ControlType)
+    mine = [signed_doors.OUTCOME] if door is OUTCOMES else list(control.ControlType)
     wrong = ["dev.douse.command.apply", "dev.douse.incident.planned", by.disguised(event.type), f"{event.type}s"]
-    wrong += [each for each in (doors.OUTCOME, *control.ControlType) if each not in mine]
+    wrong += [each for each in (signed_doors.OUTCOME, *control.ControlType) if each not in mine]
     return Forged("of another type", door, stored(key, replace(event, type=by.draw.choice(wrong)), private))
 
 

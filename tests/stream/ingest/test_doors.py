@@ -16,7 +16,7 @@ from schemas import commands, envelope, journal
 from schemas.envelope import Event
 from schemas.otlp.encoding import Encoding
 from stream import control, keys
-from stream.ingest import batch, doors
+from stream.ingest import batch, doors, signed_doors
 from stream.ingest.batch import Held, ToJournal
 from stream.ingest.doors import Addressed, Incoming, Nothing, Otherwise, Refused
 from stream.reach import Stored
@@ -43,11 +43,11 @@ def outcome(**more: Any) -> Event:
         target="t", environment="prod", tenant="acme", incident="i", shard=2, mitigation="m", parameter="p",
         accepted_ms=1,
     )  # fmt: skip
-    return Event(more.pop("type", doors.OUTCOME), "id", "/douse/act/local", 5, {**told.fields(), **more})
+    return Event(more.pop("type", signed_doors.OUTCOME), "id", "/douse/act/local", 5, {**told.fields(), **more})
 
 
 def test_an_outcome_goes_to_the_shard_of_its_command() -> None:
-    content = doors.outcomes(TRUSTED, NAMES, SHARDS)(incoming(outcome()))
+    content = signed_doors.outcomes(TRUSTED, NAMES, SHARDS)(incoming(outcome()))
     assert isinstance(content, Addressed)
     assert (content.kind, content.shards) == (journal.Kind.OUTCOME, (2,))
 
@@ -67,26 +67,26 @@ def test_an_outcome_goes_to_the_shard_of_its_command() -> None:
     ],
 )
 def test_what_is_no_outcome_of_ours_is_refused_with_the_reason(record: Incoming, reason: str) -> None:
-    content = doors.outcomes(TRUSTED, NAMES, SHARDS)(record)
+    content = signed_doors.outcomes(TRUSTED, NAMES, SHARDS)(record)
     assert isinstance(content, Refused)
     assert reason in content.reason
 
 
 def test_a_decision_of_the_operator_goes_to_all_shards() -> None:
     key, event = control.specs_event(otlp_made.SPECS, 7)
-    content = doors.controls(TRUSTED, SHARDS)(incoming(event, key))
+    content = signed_doors.controls(TRUSTED, SHARDS)(incoming(event, key))
     assert isinstance(content, Addressed)
     assert (content.kind, content.shards) == (journal.Kind.CONTROL, (0, 1, 2))
 
 
 def test_a_decision_of_anybody_else_is_refused() -> None:
     key, event = control.specs_event(otlp_made.SPECS, 7)
-    assert isinstance(doors.controls(TRUSTED, SHARDS)(incoming(event, key, private=OTHER)), Refused)
-    assert isinstance(doors.controls(TRUSTED, SHARDS)(incoming(event, "kill/global")), Refused)
+    assert isinstance(signed_doors.controls(TRUSTED, SHARDS)(incoming(event, key, private=OTHER)), Refused)
+    assert isinstance(signed_doors.controls(TRUSTED, SHARDS)(incoming(event, "kill/global")), Refused)
 
 
 def test_a_tombstone_of_control_decides_nothing() -> None:
-    assert doors.controls(TRUSTED, SHARDS)(Incoming(Stored(0, 5, 0, "specs/all", [], None), 0)) == Nothing()
+    assert signed_doors.controls(TRUSTED, SHARDS)(Incoming(Stored(0, 5, 0, "specs/all", [], None), 0)) == Nothing()
 
 
 @pytest.mark.parametrize("value", [b"\xff\xff\xff", b'{"took": 3}', b'{"resourceSpans": 3}', b"\x0a\x05abc"])

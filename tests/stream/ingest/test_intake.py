@@ -15,8 +15,7 @@ from detectors import rows
 from detectors.rows import Builder, Entities, Reduced, Source
 from schemas import journal
 from schemas.identity import Entity
-from stream.ingest import intake
-from stream.ingest.batch import DeadLetter, Outgoing, Partition, ToJournal
+from stream.ingest.batch import FUTURE_MS_MAX, DeadLetter, Outgoing, Partition, ToJournal
 from stream.ingest.doors import Content, Incoming, Refused
 from stream.ingest.intake import Intake
 
@@ -269,7 +268,7 @@ def test_times_far_ahead_of_their_record_say_nothing_about_freshness() -> None:
 
         def ahead(incoming: Incoming) -> Content:
             of_now = reduced(incoming)
-            return Reduced(of_now.tables, of_now.shards, 1000 + intake.FUTURE_MS_MAX + 1)
+            return Reduced(of_now.tables, of_now.shards, 1000 + FUTURE_MS_MAX + 1)
 
         await broker.intake.take(broker.event(0), ahead)
         await broker.intake.flush()

@@ -1,0 +1,30 @@
+"""The actuator of a replay: it refuses every order, since no telemetry that was recorded can follow from one.
+
+So the incident is handed to a person where the plan would have begun, goes on as it was recorded, and all that was
+decided up to there is what would have been decided.
+"""
+
+from schemas.commands import Command, Outcome, OutcomeReason, OutcomeStatus
+
+DETAIL = "replayed: nothing is changed"
+
+
+def answer(command: Command, now_ms: int) -> Outcome:
+    """What the shadow says to an order."""
+    return Outcome(
+        command=command.command,
+        kind=command.kind,
+        applies=command.applies,
+        status=OutcomeStatus.REFUSED,
+        reason=OutcomeReason.KILL_SWITCH,
+        detail=DETAIL,
+        actuator=command.actuator,
+        target=command.target,
+        environment=command.environment,
+        tenant=command.tenant,
+        incident=command.incident,
+        shard=command.shard,
+        mitigation=command.mitigation,
+        parameter=command.parameter,
+        accepted_ms=now_ms,
+    )
