@@ -27,7 +27,7 @@ from schemas.otlp import spans as otlp_spans
 from schemas.slo import DAY_S, Slo, SpanSli
 from schemas.specs import SpecSet
 from stream.archive.record import Stored
-from stream.replay.sources import Names, Replay
+from stream.backtest.sources import Names, Replay
 
 RATIO_MIN, GROWTH_MAX = 0.7, 1.25
 START_S = 1_800_000_000

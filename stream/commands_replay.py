@@ -15,8 +15,8 @@ from stream.trouble import OperatorNeededError
 if TYPE_CHECKING:  # numpy and pyarrow are slow to import, and help needs neither
     from schemas.specs import SpecSet
     from stream.archive.reading import Archive
-    from stream.replay.answers import Answers
-    from stream.replay.judged import Judged
+    from stream.backtest.answers import Answers
+    from stream.backtest.judged import Judged
     from stream.settings import Settings
 
 FAILED = 1
@@ -70,7 +70,7 @@ def test(
 
     Example: douse test timelines/pool.yaml
     """
-    from stream.replay import judged, written
+    from stream.backtest import judged, written
 
     failed = 0
     timelines = written.read(files)
@@ -92,7 +92,7 @@ def _load(places: Sequence[Path]) -> "SpecSet":
 
 def _sources(archive: "Archive", spec_sets: "list[SpecSet]", settings: "Settings", shards: int) -> "list[Answers]":
     from stream import topics
-    from stream.replay import run, sources
+    from stream.backtest import run, sources
 
     named = topics.names(settings.topic_prefix)
     names = sources.Names(named.spans, named.metrics, named.logs)
@@ -108,7 +108,7 @@ def _sources(archive: "Archive", spec_sets: "list[SpecSet]", settings: "Settings
 
 def _journal(archive: "Archive", settings: "Settings", shards: int | None) -> "list[Answers]":
     from stream import topics
-    from stream.replay import run
+    from stream.backtest import run
 
     topic = topics.names(settings.topic_prefix).journal
     if topic not in archive.topics:
@@ -146,7 +146,7 @@ def _bar(total: int) -> Any:
 
 
 def _show(found: "list[Answers]", damages: list[str], took_s: float) -> None:
-    from stream.replay import difference, show
+    from stream.backtest import difference, show
 
     for number, answers in enumerate(found):
         if len(found) > 1:
@@ -164,7 +164,7 @@ def _show(found: "list[Answers]", damages: list[str], took_s: float) -> None:
 
 
 def _write(path: Path, found: "list[Answers]", archive: "Archive") -> None:
-    from stream.replay import difference
+    from stream.backtest import difference
 
     value: dict[str, Any] = {
         "archive": {

@@ -42,7 +42,7 @@ def loaded_by(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["stream.engine", "stream.replay.run", "stream.replay.judged", "stream.replay.written"]
+    "module", ["stream.engine", "stream.backtest.run", "stream.backtest.judged", "stream.backtest.written"]
 )
 def test_the_engine_and_the_replay_run_without_faust(module: str) -> None:
     needed(module)

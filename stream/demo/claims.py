@@ -39,7 +39,7 @@ class Claim:
 def check(stage: Stage, feed: Feed, played: Played) -> list[Claim]:
     """All claims of the scenario, in the order in which a doubter would ask."""
     scenario = played.cast.scenario
-    found = [_cause(feed, played)]
+    found = [_cause(stage, feed, played)]
     found += [_amplified(feed, played)] if scenario.amplifiers else []
     found += [_left_alone(played), _approved(played)] if played.left_alone is not None else []
     found += [_refused(feed, played)] if scenario.refused else []
@@ -59,11 +59,12 @@ def check(stage: Stage, feed: Feed, played: Played) -> list[Claim]:
     return found
 
 
-def _cause(feed: Feed, played: Played) -> Claim:
+def _cause(stage: Stage, feed: Feed, played: Played) -> Claim:
     tenant, expected = played.cast.tenant.name, played.cast.scenario.cause
     told = [event.data["cause"] for event in feed.incidents("diagnosed", tenant, AVAILABILITY)]
     if expected is None:
-        opened = len(feed.incidents("opened"))
+        mine = [one for one in feed.incidents("opened") if len(stage.cast) == 1 or one.data["tenant"] == tenant]
+        opened = len(mine)  # others of the stage may have theirs
         return Claim("no incident was opened", f"{opened} incidents", opened == 0, "cause", "no incident")
     holds = bool(told) and told[-1] == expected
     return Claim(f"the cause is {expected}", ", ".join(told) or "no diagnosis", holds, "cause", expected)

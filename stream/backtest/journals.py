@@ -7,10 +7,10 @@ from schemas import journal
 from schemas.journal import Malformed, Record
 from stream import engine, shard
 from stream.archive.record import Stored
+from stream.backtest import budgets
+from stream.backtest.answers import Answers
 from stream.effects import Publish
 from stream.engine import SourceGap
-from stream.replay import budgets
-from stream.replay.answers import Answers
 from stream.shard import ShardState
 from stream.trouble import OperatorNeededError
 

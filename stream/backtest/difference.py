@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stream.replay.answers import Answers, Incident
+from stream.backtest.answers import Answers, Incident
 
 SAME_S_MAX = 120  # between two onsets: one burn as two spec sets may see it
 

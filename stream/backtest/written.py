@@ -11,7 +11,7 @@ from schemas.runbook import Amplifier, Cause
 from schemas.specs import SpecSet
 from schemas.yamlfile import Document, Items, Problem, Scalar
 from stream import specs
-from stream.replay.timeline import (
+from stream.backtest.timeline import (
     Calls,
     Expected,
     LogLine,

@@ -7,9 +7,9 @@ from typing import Any
 
 from schemas import events
 from schemas.fleet import STORM_TYPE
+from stream.backtest import shadow
+from stream.backtest.budgets import Spent
 from stream.effects import Outlet, Publish
-from stream.replay import shadow
-from stream.replay.budgets import Spent
 
 PREFIX = events.incident_type("opened").removesuffix("opened")
 INCIDENTS_MAX = 20_000  # 60 MB at 3 kB each; those beyond are counted

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from stream import cli, specs
-from stream.replay import judged, written
+from stream.backtest import judged, written
 
 ACME = Path(__file__).parents[3] / "examples" / "acme"
 FILES = sorted((ACME / "timelines").glob("*.yaml"))

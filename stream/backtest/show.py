@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from schemas import envelope
 from stream import console
-from stream.replay import difference
-from stream.replay.answers import Answers, Incident
-from stream.replay.difference import Change
+from stream.backtest import difference
+from stream.backtest.answers import Answers, Incident
+from stream.backtest.difference import Change
 
 BUDGETS_SHOWN_MAX = 30  # the most expensive; JSON has all
 REASONS_SHOWN_MAX = 20

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stream.replay.answers import Answers, Incident
-from stream.replay.sources import Names, Replay
-from stream.replay.telemetry import Exporter
-from stream.replay.timeline import Expected, Timeline
+from stream.backtest.answers import Answers, Incident
+from stream.backtest.sources import Names, Replay
+from stream.backtest.telemetry import Exporter
+from stream.backtest.timeline import Expected, Timeline
 
 ONSET_OFF_S_MAX = 2  # an onset is found to the second; what a test promises of it is the neighbourhood
 OPEN, NONE = "open", "none"

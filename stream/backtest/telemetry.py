@@ -22,8 +22,8 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status, TracesData
 
 from stream.archive.record import Stored
-from stream.replay.sources import Names
-from stream.replay.timeline import Memory, Pool, Requests, Stretch, Timeline
+from stream.backtest.sources import Names
+from stream.backtest.timeline import Memory, Pool, Requests, Stretch, Timeline
 
 SENT_MS = 500  # after a second's end: an SDK that exports every second
 INSTANCE = "instance-1"

@@ -5,9 +5,9 @@ from typing import Protocol
 
 from schemas.specs import SpecSet
 from stream.archive.record import Stored
-from stream.replay.answers import Answers
-from stream.replay.journals import Fold
-from stream.replay.sources import Names, Replay
+from stream.backtest.answers import Answers
+from stream.backtest.journals import Fold
+from stream.backtest.sources import Names, Replay
 
 Advance = Callable[[], None]
 """Called once a record."""

@@ -14,12 +14,12 @@ from stream import cli
 from stream.archive import reading
 from stream.archive.record import Stored
 from stream.archive.writing import Writer
+from stream.backtest import journals, written
+from stream.backtest.journals import JournalUnusableError
+from stream.backtest.sources import Names, Replay
+from stream.backtest.telemetry import Exporter
+from stream.backtest.timeline import Timeline
 from stream.effects import Publish
-from stream.replay import journals, written
-from stream.replay.journals import JournalUnusableError
-from stream.replay.sources import Names, Replay
-from stream.replay.telemetry import Exporter
-from stream.replay.timeline import Timeline
 from tests import timeline
 from tests.beginnings import confirmed
 

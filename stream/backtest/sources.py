@@ -20,13 +20,13 @@ from schemas.journal import NO_POSITION, Kind, Progress, Record, Signed, SourceP
 from schemas.specs import SpecSet
 from stream import engine, shard, stored
 from stream.archive.record import Stored
+from stream.backtest import budgets, shadow
+from stream.backtest.answers import Answers
 from stream.core import fleet
 from stream.effects import Outlet, Publish
 from stream.ingest import batch, doors
 from stream.ingest.batch import Chain, Held, Partition, ToJournal
 from stream.ingest.doors import Door, Incoming, Nothing, Otherwise, Refused
-from stream.replay import budgets, shadow
-from stream.replay.answers import Answers
 from stream.shard import ShardState
 
 TICK_MS = 250
