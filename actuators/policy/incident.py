@@ -35,6 +35,8 @@ class Step:
     """Nobody knows what of it stands."""
     confirm_sent_ms: int | None = None
     revert_ms: int | None = None
+    reverts: int = 0
+    """How often it was ordered back: again where nobody said what became of the order before."""
     asked_by: str = ""
     """The person who wanted it taken back."""
 

@@ -109,9 +109,11 @@ class Desk:
         self._order(incident, attempt, step, follow_up_id(step.command, CommandKind.CONFIRM), CommandKind.CONFIRM)
 
     def revert(self, incident: Incident, attempt: Attempt, step: Step) -> None:
-        """Takes one change back; such an order never expires."""
-        step.revert_ms = self.now_ms
-        self._order(incident, attempt, step, follow_up_id(step.command, CommandKind.REVERT), CommandKind.REVERT)
+        """Takes one change back; such an order never expires. Ordered again, it is another order: one that was answered
+        before would only be answered alike."""
+        step.revert_ms, name = self.now_ms, revert_id(step.command, step.reverts)
+        step.reverts += 1
+        self._order(incident, attempt, step, name, CommandKind.REVERT)
 
     def revert_all(self, incident: Incident, attempt: Attempt) -> None:
         """Takes back what stands of a plan, the last change first."""
@@ -170,7 +172,13 @@ def follow_up_id(apply: str, kind: CommandKind) -> str:
     return canonical.digest(apply, kind.value)
 
 
+def revert_id(apply: str, before: int) -> str:
+    """Names the order that takes the change of the command `apply` back, after so many others."""
+    first = follow_up_id(apply, CommandKind.REVERT)
+    return canonical.digest(first, before) if before else first
+
+
 def orders(step: Step) -> frozenset[str]:
     """Every command that this shard gives about a step: an outcome of another one is somebody else's affair."""
-    words = (follow_up_id(step.command, kind) for kind in (CommandKind.CONFIRM, CommandKind.REVERT))
-    return frozenset((step.command, *words))
+    reverts = (revert_id(step.command, before) for before in range(max(step.reverts, 1)))
+    return frozenset((step.command, follow_up_id(step.command, CommandKind.CONFIRM), *reverts))

@@ -160,6 +160,22 @@ def test_what_does_not_stand_is_not_taken_back_twice() -> None:
     assert [one["taken"] for one in world.told("decided")] == [True, False]
 
 
+def test_what_nobody_answered_is_ordered_back_again_by_another_order() -> None:
+    world = Timeline()
+    command = confirmed(world)
+    world.outcome(world.commands("confirm")[0], "confirmed")
+    want_back(world, command)
+    world.run(60, rate=270)
+    assert world.told("handed_over")[-1]["reason"] == "no_answer"
+    want_back(world, command)
+    first, again = world.commands("revert")
+    assert first["applies"] == again["applies"] == command["command"]
+    assert first["command"] != again["command"], "an actuator answers one order once"
+    world.outcome(again, "reverted")
+    world.run(1)
+    assert not world.state.closed, "nothing of it stands any more"
+
+
 @pytest.mark.parametrize("changed", [{"command": "none"}, {"incident": "none"}, {"tenant": "south"}], ids=str)
 def test_a_word_on_a_change_that_nobody_here_made_does_nothing(changed: dict[str, Any]) -> None:
     world = Timeline()

@@ -4,7 +4,7 @@ The oracle reads the journal with rules of its own, record by record, and knows 
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -167,7 +167,8 @@ def check_orders(world: World) -> int:
             elif name in ("command.confirm", "command.revert"):
                 said = words.get(data["applies"])
                 assert data["applies"] in times, data
-                assert said is None or (said, data["kind"]) == ("confirm", "revert"), (said, data)
+                again = (said, data["kind"]) == ("revert", "revert") and is_asked_back(effects)
+                assert said is None or (said, data["kind"]) == ("confirm", "revert") or again, (said, data)
                 words[data["applies"]] = data["kind"]
             if name == "command.confirm":
                 assert oracle.specs is not None
@@ -202,6 +203,12 @@ def check_lives(world: World) -> None:
         assert story[0] == "opened" and story.count("opened") == 1 and story.count("closed") <= 1, (incident, story)
         after = story[story.index("closed") + 1 :] if "closed" in story else []
         assert set(after) <= {"handed_over", "decided"}, (incident, story)
+
+
+def is_asked_back(effects: Sequence[Publish]) -> bool:
+    """True where a person wanted something taken back, and that was taken up."""
+    told = [dict(one.data) for one in effects if one.type == "dev.douse.incident.decided"]
+    return any(one["word"] == "revert" and one["taken"] for one in told)
 
 
 def check_ids(world: World) -> None:
