@@ -126,3 +126,26 @@ class Outcome(Model):
     reloads: tuple[Reload, ...] = ()
     undo: str = ""
     """How a person takes the change back by hand."""
+
+
+def answer(
+    command: Command, kind: CommandKind, status: OutcomeStatus, reason: OutcomeReason, detail: str, accepted_ms: int
+) -> Outcome:
+    """An outcome that names the command it is about, and says nothing of values."""
+    return Outcome(
+        command=command.command,
+        kind=kind,
+        applies=command.applies,
+        status=status,
+        reason=reason,
+        detail=detail,
+        actuator=command.actuator,
+        target=command.target,
+        environment=command.environment,
+        tenant=command.tenant,
+        incident=command.incident,
+        shard=command.shard,
+        mitigation=command.mitigation,
+        parameter=command.parameter,
+        accepted_ms=accepted_ms,
+    )

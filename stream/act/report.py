@@ -8,6 +8,7 @@ from actuators.drivers.processes import Report
 from actuators.edits import document, secrets, spans
 from actuators.ledger import Entry
 from actuators.policy.admission import Refusal
+from schemas import commands
 from schemas.commands import Command, CommandKind, Outcome, OutcomeReason, OutcomeStatus, Reload
 from stream.act.inbox import Unfit
 
@@ -60,7 +61,7 @@ def changed(
     )
     lives = [report.live_ms for report in reports if report.live_ms is not None]
     settled = status in (OutcomeStatus.LIVE, OutcomeStatus.REVERTED)
-    return _plain(
+    return commands.answer(
         about.command,
         about.kind,
         status,
@@ -84,12 +85,12 @@ def changed(
 
 def refused(command: Command, refusal: Refusal, now_ms: int) -> Outcome:
     """Not tried."""
-    return _plain(command, command.kind, refusal.status, refusal.reason, refusal.detail, now_ms)
+    return commands.answer(command, command.kind, refusal.status, refusal.reason, refusal.detail, now_ms)
 
 
 def failed(command: Command, refusal: Refusal, now_ms: int) -> Outcome:
     """Tried, and given up before anything was touched."""
-    return _plain(command, command.kind, OutcomeStatus.FAILED, refusal.reason, refusal.detail, now_ms)
+    return commands.answer(command, command.kind, OutcomeStatus.FAILED, refusal.reason, refusal.detail, now_ms)
 
 
 def unfit(actuator: str, record: Unfit, now_ms: int) -> Outcome:
@@ -117,25 +118,3 @@ def unfit(actuator: str, record: Unfit, now_ms: int) -> Outcome:
 
 def _cut(text: str, characters_max: int) -> str:
     return text if len(text) <= characters_max else text[:characters_max] + CUT
-
-
-def _plain(
-    command: Command, kind: CommandKind, status: OutcomeStatus, reason: OutcomeReason, detail: str, accepted_ms: int
-) -> Outcome:
-    return Outcome(
-        command=command.command,
-        kind=kind,
-        applies=command.applies,
-        status=status,
-        reason=reason,
-        detail=detail,
-        actuator=command.actuator,
-        target=command.target,
-        environment=command.environment,
-        tenant=command.tenant,
-        incident=command.incident,
-        shard=command.shard,
-        mitigation=command.mitigation,
-        parameter=command.parameter,
-        accepted_ms=accepted_ms,
-    )

@@ -11,6 +11,8 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.metrics.v1.metrics_pb2 import MetricsData
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from schemas.otlp.encoding import Encoding
+
 NS_PER_MS = 1_000_000
 MS_MAX = 1 << 53  # beyond any clock, below what JSON readers round
 
@@ -33,7 +35,7 @@ class Known:
     """`time_ms` is the latest span end, log time or metric point of the record, None where it has none."""
 
     signal: Signal
-    encoding: str
+    encoding: Encoding
     time_ms: int | None
 
 
@@ -54,7 +56,7 @@ def read(payload: bytes, named: Signal | None) -> Known:
         message.ParseFromString(payload)
     except DecodeError as error:
         raise UnreadableError(f"no protobuf of {named.value.lower()}: {error}") from error
-    return Known(named, "otlp_proto", _latest_ms(_proto_times(message, named)))
+    return Known(named, Encoding.PROTO, _latest_ms(_proto_times(message, named)))
 
 
 def _json(payload: bytes) -> Known:
@@ -69,7 +71,7 @@ def _json(payload: bytes) -> Known:
         keys = ", ".join(sorted(found)[:3]) or "nothing"
         raise UnreadableError(f"one of resourceSpans, resourceLogs, resourceMetrics is wanted, this line has {keys}")
     try:
-        return Known(signals[0], "otlp_json", _latest_ms(_json_times(found, signals[0])))
+        return Known(signals[0], Encoding.JSON, _latest_ms(_json_times(found, signals[0])))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnreadableError(f"no OTLP JSON of {signals[0].value.lower()}: {error}") from error
 

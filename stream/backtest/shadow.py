@@ -4,6 +4,7 @@ So the incident is handed to a person where the plan would have begun, goes on a
 decided up to there is what would have been decided.
 """
 
+from schemas import commands
 from schemas.commands import Command, Outcome, OutcomeReason, OutcomeStatus
 
 DETAIL = "replayed: nothing is changed"
@@ -11,20 +12,4 @@ DETAIL = "replayed: nothing is changed"
 
 def answer(command: Command, now_ms: int) -> Outcome:
     """What the shadow says to an order."""
-    return Outcome(
-        command=command.command,
-        kind=command.kind,
-        applies=command.applies,
-        status=OutcomeStatus.REFUSED,
-        reason=OutcomeReason.KILL_SWITCH,
-        detail=DETAIL,
-        actuator=command.actuator,
-        target=command.target,
-        environment=command.environment,
-        tenant=command.tenant,
-        incident=command.incident,
-        shard=command.shard,
-        mitigation=command.mitigation,
-        parameter=command.parameter,
-        accepted_ms=now_ms,
-    )
+    return commands.answer(command, command.kind, OutcomeStatus.REFUSED, OutcomeReason.KILL_SWITCH, DETAIL, now_ms)
