@@ -74,6 +74,8 @@ def _sound(message: Any, draw: random.Random) -> Any:
     if message.DESCRIPTOR.name == "Span":
         message.trace_id, message.span_id = draw.randbytes(16), draw.randbytes(8)
         message.end_time_unix_nano = max(message.end_time_unix_nano, 1)  # a span without end has to look like one
+    if message.DESCRIPTOR.name == "Metric" and message.WhichOneof("data") is None:
+        message.name = "idle"  # one with neither data nor a readable name is refused as no metric
     if "explicit_bounds" in names:
         bounds = sorted({float(bound) for bound in draw.sample(range(100), 2)})
         message.explicit_bounds[:] = bounds

@@ -60,6 +60,15 @@ def test_a_request_has_the_same_columns_in_both_encodings(
     assert request.encoding(binary, Encoding.JSON) is Encoding.PROTO or not binary
 
 
+def test_a_metric_with_neither_data_nor_a_readable_name_is_refused_in_both_encodings() -> None:
+    made = MetricsData()
+    made.resource_metrics.add().scope_metrics.add().metrics.add(name="a\n")
+    for payload, written in ((made.SerializeToString(), Encoding.PROTO), (otlp_json.document(made), Encoding.JSON)):
+        refused = metrics.decode(payload, written)
+        assert isinstance(refused, Rejected)
+        assert "no data, and a name that is no text" in refused.reason
+
+
 @pytest.mark.parametrize(
     ("fields", "start_ns"),
     [
