@@ -21,8 +21,8 @@ class Fault:
 def encoding(payload: bytes, promised: Encoding) -> Encoding:
     """The encoding that these bytes plainly have, else the promised one.
 
-    JSON begins with an object and a key. Each protobuf request begins with the tag of its first field, a line break:
-    no other text does that goes on as no JSON.
+    JSON is an object with a key, or an empty one, which is a request of nothing. Each protobuf request begins with the
+    tag of its first field, a line break: no other text does that goes on as no JSON.
     """
     if wire.is_json(payload):
         return Encoding.JSON

@@ -51,7 +51,7 @@ ERROR_SHARE = 0.01
 BURNING = TENANTS[:3]  # of more than one shard
 BURNING_SHARE = 0.3  # far above every tier's factor, so that there are decisions to compare
 UNSENT_MAX = 4  # what the last records decide may not leave before detect is stopped
-GARBAGE = (b"\x00garbage", b"{}", b"\xff" * 40, bytes(range(200)))
+GARBAGE = (b"\x00garbage", b'{"took": 3}', b"\xff" * 40, bytes(range(200)))  # `{}` is an empty request
 
 Bucket = tuple[str, int]  # tenant, start of the bucket in seconds
 
