@@ -18,6 +18,8 @@ async def make(bootstrap: str, name: str, partitions: int, config: dict[str, str
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
+    while (await admin.describe_topics([name]))[0]["error_code"]:  # the broker answers before it knows of it itself
+        await asyncio.sleep(0.05)
     await admin.close()
 
 
